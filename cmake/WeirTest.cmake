@@ -1,0 +1,34 @@
+# weir_test(ROOM NAME [LINKS ...] [SOURCES ...] [LABELS ...])
+#   builds tests/ROOM/test_NAME.c as a cmocka program and registers it as the
+#   ctest ROOM.NAME. It links the room's library.
+function(weir_test room name)
+  cmake_parse_arguments(T "" "TIMEOUT" "LINKS;SOURCES;LABELS" ${ARGN})
+  set(target test_${room}_${name})
+  add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/${room}/test_${name}.c" ${T_SOURCES})
+  target_link_libraries(${target} PRIVATE weir_${room} ${T_LINKS} PkgConfig::CMOCKA)
+  add_test(NAME ${room}.${name} COMMAND ${target})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  set_tests_properties(${room}.${name} PROPERTIES
+    TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}"
+    ENVIRONMENT "${WEIR_TEST_ENVIRONMENT}")
+endfunction()
+
+# weir_fuzzer(ROOM NAME)
+#   tests/fuzz/fuzz_NAME.c has one LLVMFuzzerTestOneInput. With WEIR_FUZZ it is
+#   a libFuzzer program; without, it is linked with a small replay main and runs
+#   the corpus in tests/fuzz/corpus/NAME plus seeded random mutations of it as
+#   the ctest fuzz.NAME.
+function(weir_fuzzer room name)
+  add_executable(fuzz_${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c")
+  target_link_libraries(fuzz_${name} PRIVATE weir_${room})
+  if(WEIR_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c")
+    add_test(NAME fuzz.${name} COMMAND fuzz_${name}
+      "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 LABELS "fuzz")
+  endif()
+endfunction()
