@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Arena: a list of blocks that double up to a bound. Reset keeps the first block
- * only, so a single large batch does not pin its memory for ever. Under
- * AddressSanitizer the free part of each block is poisoned: a view that outlives
- * its batch is then a report, not a wrong word count. */
+ * Arena: a list of blocks that double up to a bound. Reset keeps the first
+ * block only, so a single large batch does not pin its memory for ever. Under
+ * AddressSanitizer the free part of each block is poisoned: a view that
+ * outlives its batch is then a report, not a wrong word count. */
 #include "base/arena.h"
 
 #include <stdlib.h>

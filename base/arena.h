@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory by lifetime: an arena hands out pieces and takes them all back at once.
- * The hot path allocates from one that is reset after each batch, so it frees
- * nothing. Every arena has a limit from birth. Thread: its owner's. */
+ * Memory by lifetime: an arena hands out pieces and takes them all back at
+ * once. The hot path allocates from one that is reset after each batch, so it
+ * frees nothing. Every arena has a limit from birth. Thread: its owner's. */
 #ifndef WEIR_BASE_ARENA_H
 #define WEIR_BASE_ARENA_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Views and buffers of bytes, and the two ways through them: a reader that never
- * believes a length before it has checked it, and a buffer that never grows past
- * the limit it was born with.
+ * Views and buffers of bytes, and the two ways through them: a reader that
+ * never believes a length before it has checked it, and a buffer that never
+ * grows past the limit it was born with.
  *
  * All multi-byte integers are big-endian unless the name says otherwise.
  * Errors are sticky: after the first one, a reader reads zeros and nulls and a
@@ -127,7 +127,8 @@ struct wr_buf {
 };
 
 void wr_buf_init(struct wr_buf *buf, size_t max);
-/** Frees the bytes; the buffer may be used again as after init. NULL is fine. */
+/** Frees the bytes; the buffer may be used again as after init. NULL is fine.
+ */
 void wr_buf_done(struct wr_buf *buf);
 /** Length 0, no error; the memory stays. */
 void wr_buf_reset(struct wr_buf *buf);
@@ -140,15 +141,17 @@ void wr_buf_put_i16(struct wr_buf *buf, int16_t v);
 void wr_buf_put_i32(struct wr_buf *buf, int32_t v);
 void wr_buf_put_i64(struct wr_buf *buf, int64_t v);
 void wr_buf_put_uvarint(struct wr_buf *buf, uint64_t v);
-void wr_buf_put_varint(struct wr_buf *buf, int64_t v); /* zig-zag */
+void wr_buf_put_varint(struct wr_buf *buf, int64_t v);          /* zig-zag */
 void wr_buf_put_bytes(struct wr_buf *buf, struct weir_bytes b); /* bare */
 void wr_buf_put_text(struct wr_buf *buf, const char *text); /* without NUL */
 /** printf into the buffer, without the NUL. */
 void wr_buf_printf(struct wr_buf *buf, const char *format, ...)
     WEIR_PRINTF(2, 3);
-/** The written bytes, lent until the next write. Never null, even when empty. */
+/** The written bytes, lent until the next write. Never null, even when empty.
+ */
 struct weir_bytes wr_buf_view(const struct wr_buf *buf);
-/** NUL-terminates (not counted in len) and lends the text; "" after an error. */
+/** NUL-terminates (not counted in len) and lends the text; "" after an error.
+ */
 const char *wr_buf_text(struct wr_buf *buf);
 
 /* ---- reader ------------------------------------------------------------- */
@@ -176,7 +179,8 @@ uint32_t wr_read_u32(struct wr_reader *reader);
 /** At most 10 bytes; longer or overflowing is WEIR_E_CORRUPT. */
 uint64_t wr_read_uvarint(struct wr_reader *reader);
 int64_t wr_read_varint(struct wr_reader *reader); /* zig-zag */
-/** The next n bytes, lent as long as the reader's bytes; null after an error. */
+/** The next n bytes, lent as long as the reader's bytes; null after an error.
+ */
 struct weir_bytes wr_read_bytes(struct wr_reader *reader, size_t n);
 void wr_read_skip(struct wr_reader *reader, size_t n);
 

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/** Milliseconds since 1970-01-01 UTC: record timestamps, wall-clock punctuation. */
+/** Milliseconds since 1970-01-01 UTC: record timestamps, wall-clock
+ * punctuation. */
 int64_t wr_wall_ms(void);
 /** Milliseconds that only grow: deadlines and durations. */
 int64_t wr_mono_ms(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files, as far as more than one room needs them: whole-file reads with a limit,
- * replacement that survives power loss, directories, locks. Errors name the path
- * and the system's reason; ENOSPC and EDQUOT are WEIR_E_NOSPACE. */
+ * Files, as far as more than one room needs them: whole-file reads with a
+ * limit, replacement that survives power loss, directories, locks. Errors name
+ * the path and the system's reason; ENOSPC and EDQUOT are WEIR_E_NOSPACE. */
 #ifndef WEIR_BASE_FS_H
 #define WEIR_BASE_FS_H
 
@@ -30,14 +30,14 @@ WEIR_MUST_CHECK enum weir_status wr_write_all(int fd, const void *data,
 /** fsync of a directory, so that its entries survive power loss. */
 WEIR_MUST_CHECK enum weir_status wr_dir_sync(const char *path,
                                              struct weir_error *err);
-/** Removes a file or a whole directory tree; missing is fine. Symbolic links are
- *  removed, not followed. */
+/** Removes a file or a whole directory tree; missing is fine. Symbolic links
+ * are removed, not followed. */
 WEIR_MUST_CHECK enum weir_status wr_remove_all(const char *path,
                                                struct weir_error *err);
 
-/** Takes an exclusive lock on a file (made when missing) without waiting. *out_fd
- *  holds it until closed. Errors: WEIR_E_LOCKED, with the holder's process id
- *  where the file says it. */
+/** Takes an exclusive lock on a file (made when missing) without waiting.
+ * *out_fd holds it until closed. Errors: WEIR_E_LOCKED, with the holder's
+ * process id where the file says it. */
 WEIR_MUST_CHECK enum weir_status wr_lock_file(const char *path, int *out_fd,
                                               struct weir_error *err);
 

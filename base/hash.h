@@ -11,6 +11,9 @@
 /** CRC-32C of bytes, continuing from crc (0 to begin). Uses the processor's
  *  instruction where there is one. */
 uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len);
+/** The same without the processor's instruction: what wr_crc32c is elsewhere.
+ */
+uint32_t wr_crc32c_portable(uint32_t crc, const void *data, size_t len);
 
 /** Murmur2 with Kafka's seed 0x9747b28c, as org.apache.kafka.common.utils.Utils
  *  computes it. */

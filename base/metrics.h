@@ -15,11 +15,13 @@ struct wr_metrics; /* a registry */
 
 enum wr_metric_kind { WR_COUNTER, WR_GAUGE, WR_HISTOGRAM };
 
-#define WR_HISTOGRAM_BUCKETS 28 /* powers of two from 1 us to 134 s, then +Inf */
+#define WR_HISTOGRAM_BUCKETS                                                   \
+    28 /* powers of two from 1 us to 134 s, then +Inf */
 
 /** One series. Live as long as its registry. */
 struct wr_metric {
-    _Atomic int64_t value;                         /* counter, gauge */
+    _Atomic int64_t
+        value; /* counter, gauge; histogram: beyond the last bucket */
     _Atomic int64_t buckets[WR_HISTOGRAM_BUCKETS]; /* histogram: counts */
     _Atomic int64_t sum_ns;                        /* histogram: sum */
 };
@@ -27,15 +29,16 @@ struct wr_metric {
 WEIR_MUST_CHECK enum weir_status wr_metrics_new(struct wr_metrics **out);
 void wr_metrics_free(struct wr_metrics *metrics);
 
-/** The series of name and labels, made at the first call. `labels` is what stands
- *  between the braces, `topic="a",partition="0"`, or "". `help` is one sentence.
- *  Never NULL: when memory or the limit of 10,000 series runs out, a shared
- *  series that is not rendered comes back. */
+/** The series of name and labels, made at the first call. `labels` is what
+ * stands between the braces, `topic="a",partition="0"`, or "". `help` is one
+ * sentence. Never NULL: when memory or the limit of 10,000 series runs out, or
+ *  the name exists with another kind, a shared series that is not rendered
+ * comes back. Takes a lock: keep the pointer, do not ask for each record. */
 struct wr_metric *wr_metric_get(struct wr_metrics *metrics,
                                 enum wr_metric_kind kind, const char *name,
                                 const char *labels, const char *help);
-/** Drops the series whose labels contain `needle`, e.g. `task="0_1"`. The caller
- *  must have no pointer to them left. */
+/** Drops the series whose labels contain `needle`, e.g. `task="0_1"`. The
+ * caller must have no pointer to them left. */
 void wr_metrics_drop(struct wr_metrics *metrics, const char *needle);
 
 static inline void wr_metric_add(struct wr_metric *metric, int64_t n)

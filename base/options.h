@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Options: a table of typed rows, and a set of values read from properties files
- * (`key=value`, Kafka's own format) and `-X key=value`. One row gives name, type,
- * default, limits and a sentence, and feeds parsing, help and docs/CONFIG.md. An
- * unknown name is refused with the nearest known one. */
+ * Options: a table of typed rows, and a set of values read from properties
+ * files
+ * (`key=value`, Kafka's own format) and `-X key=value`. One row gives name,
+ * type, default, limits and a sentence, and feeds parsing, help and
+ * docs/CONFIG.md. An unknown name is refused with the nearest known one. */
 #ifndef WEIR_BASE_OPTIONS_H
 #define WEIR_BASE_OPTIONS_H
 
@@ -22,7 +23,7 @@ struct wr_option {
     const char *name;         /* "commit.interval.ms" */
     enum wr_option_type type; /* how the text is read */
     const char *standard;     /* default as text; NULL: none */
-    int64_t min, max;         /* for INT, SIZE, DURATION */
+    int64_t min, max;         /* for INT, SIZE, DURATION; both 0: any */
     const char *choices;      /* for CHOICE: "a|b|c" */
     const char *help;         /* one sentence */
 };
@@ -31,8 +32,8 @@ struct wr_option {
 struct wr_options;
 
 /** `table` is lent for the life of the set. `passthrough(name)` (may be NULL)
- *  tells for a name outside the table whether it is to be kept as free text, e.g.
- *  a librdkafka property; other unknown names are refused. */
+ *  tells for a name outside the table whether it is to be kept as free text,
+ * e.g. a librdkafka property; other unknown names are refused. */
 WEIR_MUST_CHECK enum weir_status
 wr_options_new(const struct wr_option *table, bool (*passthrough)(const char *),
                struct wr_options **out);
@@ -43,23 +44,23 @@ WEIR_MUST_CHECK enum weir_status wr_options_copy(const struct wr_options *from,
 
 /** Sets one value; checked at once. A later set of the same name wins.
  *  Errors: WEIR_E_CONFIG with the place, e.g. "app.properties:3: ...". */
-WEIR_MUST_CHECK enum weir_status wr_options_set(struct wr_options *options,
-                                                const char *name,
-                                                const char *value,
-                                                const char *place,
-                                                struct weir_error *err);
-/** "name=value" as given to -X. */
 WEIR_MUST_CHECK enum weir_status
-wr_options_set_pair(struct wr_options *options, const char *pair,
-                    const char *place, struct weir_error *err);
+wr_options_set(struct wr_options *options, const char *name, const char *value,
+               const char *place, struct weir_error *err);
+/** "name=value" as given to -X. */
+WEIR_MUST_CHECK enum weir_status wr_options_set_pair(struct wr_options *options,
+                                                     const char *pair,
+                                                     const char *place,
+                                                     struct weir_error *err);
 /** Reads a properties file: `#` and `!` comments, `=` or `:` or blank between,
  *  backslash continuation and escapes. At most 1 MiB. */
 WEIR_MUST_CHECK enum weir_status wr_options_load(struct wr_options *options,
                                                  const char *path,
                                                  struct weir_error *err);
 
-/** The text of a value: what was set, else the default, else NULL. Lent until the
- *  option is set again. The typed ones return 0/false where there is no value. */
+/** The text of a value: what was set, else the default, else NULL. Lent until
+ * the option is set again. The typed ones return 0/false where there is no
+ * value. */
 const char *wr_options_text(const struct wr_options *options, const char *name);
 int64_t wr_options_int(const struct wr_options *options, const char *name);
 bool wr_options_bool(const struct wr_options *options, const char *name);
@@ -69,8 +70,8 @@ bool wr_options_is_set(const struct wr_options *options, const char *name);
 bool wr_options_next(const struct wr_options *options, size_t *cursor,
                      const char **out_name, const char **out_value);
 
-/** The known name nearest to `name` (edit distance at most 1/3 of its length), or
- *  NULL. `names` ends with NULL. */
+/** The known name nearest to `name` (edit distance at most 1/3 of its length),
+ * or NULL. `names` ends with NULL. */
 const char *wr_nearest_name(const char *name, const char *const *names);
 
 #endif

@@ -32,8 +32,8 @@ extern "C" {
 #define WEIR_PRINTF(fmt_index, first_arg)
 #endif
 
-/** A view of bytes that someone else owns. `data == NULL` is Kafka's null, which
- *  is not the same as an empty value (`data != NULL, len == 0`). */
+/** A view of bytes that someone else owns. `data == NULL` is Kafka's null,
+ * which is not the same as an empty value (`data != NULL, len == 0`). */
 struct weir_bytes {
     const uint8_t *data; /* first byte, or NULL for null */
     size_t len;          /* in bytes; 0 when data is NULL */
@@ -132,7 +132,8 @@ WEIR_API enum weir_status weir_fail(struct weir_error *err,
                                     ...) WEIR_PRINTF(3, 4);
 
 /** Puts "formatted text: " before the text that err has; returns its status.
- *  Each layer says what it was doing. err may be NULL, then status comes back. */
+ *  Each layer says what it was doing. err may be NULL, then status comes back.
+ */
 WEIR_API enum weir_status weir_fail_prefix(struct weir_error *err,
                                            enum weir_status status,
                                            const char *format, ...)
