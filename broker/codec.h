@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one encoder and decoder of Kafka's protocol messages. It walks tables that
- * tools/gen_messages.py makes from broker/messages/ (all versions, flexible ones,
- * nulls, tagged fields, defaults); `broker/messages.h` has the structs and a
- * typed init, decode and encode for each message.
+ * The one encoder and decoder of Kafka's protocol messages. It walks tables
+ * that tools/gen_messages.py makes from broker/messages/ (all versions,
+ * flexible ones, nulls, tagged fields, defaults); `broker/messages.h` has the
+ * structs and a typed init, decode and encode for each message.
  *
  * Shape of the structs: arrays are a pointer and `<name>_count` (-1 is null);
- * strings, bytes and records are views (null has data NULL); a single struct that
- * may be null is a pointer, any other stands inside its parent.
- * Thread: any; the tables are constant. */
+ * strings, bytes and records are views (null has data NULL); a single struct
+ * that may be null is a pointer, any other stands inside its parent. Thread:
+ * any; the tables are constant. */
 #ifndef WEIR_BROKER_CODEC_H
 #define WEIR_BROKER_CODEC_H
 
@@ -91,8 +91,8 @@ struct wr_api_messages {
 #define WR_SPLICE_MAX 64   /* splices of one message; more are copied */
 
 /** Records that the encoder left out of the buffer: whoever sends it sends
- *  `bytes` after the first `at` bytes of the buffer. Saves a copy of what a Fetch
- *  answers with. */
+ *  `bytes` after the first `at` bytes of the buffer. Saves a copy of what a
+ * Fetch answers with. */
 struct wr_splice {
     size_t at;               /* offset in the encoded buffer */
     struct weir_bytes bytes; /* lent by the message */
@@ -112,9 +112,10 @@ static inline bool wr_message_is_flexible(const struct wr_message *message,
 /** Sets every field to its default. */
 void wr_message_init(const struct wr_message *message, void *out);
 /** Reads a message from the reader's position on. Views point into the reader's
- *  bytes, arrays into the arena. A count is checked against the bytes left before
- *  memory is taken. Errors: WEIR_E_TRUNCATED, WEIR_E_CORRUPT (null or length not
- *  allowed), WEIR_E_NOMEM (arena's limit), WEIR_E_INVALID (version). */
+ *  bytes, arrays into the arena. A count is checked against the bytes left
+ * before memory is taken. Errors: WEIR_E_TRUNCATED, WEIR_E_CORRUPT (null or
+ * length not allowed), WEIR_E_NOMEM (arena's limit), WEIR_E_INVALID (version).
+ */
 WEIR_MUST_CHECK enum weir_status
 wr_message_decode(const struct wr_message *message, void *out,
                   struct wr_reader *reader, int16_t version,

@@ -35,12 +35,12 @@ struct wr_group_member {
     size_t protocol_count;               /* > 0 */
     struct weir_bytes assignment;        /* owned; never null */
     int32_t session_timeout_ms;          /* silence that ends membership */
-    int32_t rebalance_timeout_ms;        /* patience for this member to rejoin */
-    int64_t expires_ms;                  /* when silence becomes death */
-    void *join_waiter;                   /* parked JoinGroup, or NULL */
-    void *sync_waiter;                   /* parked SyncGroup, or NULL */
-    bool fresh;        /* joined since the last completed round */
-    bool sync_pending; /* has not asked for its assignment yet */
+    int32_t rebalance_timeout_ms; /* patience for this member to rejoin */
+    int64_t expires_ms;           /* when silence becomes death */
+    void *join_waiter;            /* parked JoinGroup, or NULL */
+    void *sync_waiter;            /* parked SyncGroup, or NULL */
+    bool fresh;                   /* joined since the last completed round */
+    bool sync_pending;            /* has not asked for its assignment yet */
 };
 
 /** Limits and timing, shared by all groups. */
@@ -55,16 +55,16 @@ struct wr_group_config {
 struct wr_group;
 
 struct wr_group_join_reply {
-    int16_t error;                 /* 0, or why not */
-    struct weir_bytes member_id;   /* lent for the call */
+    int16_t error;                  /* 0, or why not */
+    struct weir_bytes member_id;    /* lent for the call */
     struct wr_group_member *member; /* on success: who joined */
-    struct weir_bytes leader;      /* id of the leader, as to be told */
-    bool send_members;             /* the list of members goes along */
-    bool skip_assignment;          /* leader of an unchanged group (v9+) */
+    struct weir_bytes leader;       /* id of the leader, as to be told */
+    bool send_members;              /* the list of members goes along */
+    bool skip_assignment;           /* leader of an unchanged group (v9+) */
 };
 
 struct wr_group_sync_reply {
-    int16_t error;               /* 0, or why not */
+    int16_t error;                /* 0, or why not */
     struct weir_bytes assignment; /* lent for the call; never null */
 };
 
@@ -82,22 +82,22 @@ struct wr_group_sink {
 };
 
 struct wr_group {
-    struct weir_bytes id;                 /* owned */
-    enum wr_group_state state;            /* see group.c */
-    int32_t generation;                   /* 0 before the first round */
-    struct weir_bytes protocol_type;      /* owned; null before the first join */
-    struct weir_bytes protocol_name;      /* owned; null between rounds */
-    struct weir_bytes leader;             /* owned; null: none */
-    struct wr_group_member *members;      /* owned list */
-    size_t member_count;                  /* of members */
-    size_t metadata_bytes;                /* protocols and assignments held */
-    struct wr_group_pending *pending;     /* ids given out, not yet used */
-    int64_t state_since_ms;               /* wall clock of the last change */
-    int64_t join_deadline_ms;             /* Preparing: laggards go; or -1 */
-    int64_t initial_left_ms;              /* first round: waiting time left */
-    int64_t sync_deadline_ms;             /* Completing: laggards go; or -1 */
-    bool initial_round;                   /* waiting for more first members */
-    bool member_added;                    /* since the initial wait began */
+    struct weir_bytes id;             /* owned */
+    enum wr_group_state state;        /* see group.c */
+    int32_t generation;               /* 0 before the first round */
+    struct weir_bytes protocol_type;  /* owned; null before the first join */
+    struct weir_bytes protocol_name;  /* owned; null between rounds */
+    struct weir_bytes leader;         /* owned; null: none */
+    struct wr_group_member *members;  /* owned list */
+    size_t member_count;              /* of members */
+    size_t metadata_bytes;            /* protocols and assignments held */
+    struct wr_group_pending *pending; /* ids given out, not yet used */
+    int64_t state_since_ms;           /* wall clock of the last change */
+    int64_t join_deadline_ms;         /* Preparing: laggards go; or -1 */
+    int64_t initial_left_ms;          /* first round: waiting time left */
+    int64_t sync_deadline_ms;         /* Completing: laggards go; or -1 */
+    bool initial_round;               /* waiting for more first members */
+    bool member_added;                /* since the initial wait began */
     const struct wr_group_config *config; /* lent for the group's life */
     const struct wr_group_sink *sink;     /* lent for the group's life */
 };
@@ -110,19 +110,19 @@ wr_group_new(struct weir_bytes id, const struct wr_group_config *config,
 void wr_group_free(struct wr_group *group);
 
 struct wr_group_join {
-    void *waiter;                         /* never NULL */
-    struct weir_bytes member_id;          /* empty: a new member */
-    struct weir_bytes fresh_id;           /* id to give to a new member */
-    struct weir_bytes instance_id;        /* null: dynamic */
-    struct weir_bytes client_id;          /* may be empty */
-    struct weir_bytes client_host;        /* as to be shown */
-    struct weir_bytes protocol_type;      /* "consumer" */
-    struct wr_group_protocol *protocols;  /* lent for the call */
-    size_t protocol_count;                /* of protocols */
-    int32_t session_timeout_ms;           /* checked against the limits */
-    int32_t rebalance_timeout_ms;         /* v0: same as the session's */
-    bool need_known_id;                   /* v4+: answer 79 first */
-    bool can_skip_assignment;             /* v9+ */
+    void *waiter;                        /* never NULL */
+    struct weir_bytes member_id;         /* empty: a new member */
+    struct weir_bytes fresh_id;          /* id to give to a new member */
+    struct weir_bytes instance_id;       /* null: dynamic */
+    struct weir_bytes client_id;         /* may be empty */
+    struct weir_bytes client_host;       /* as to be shown */
+    struct weir_bytes protocol_type;     /* "consumer" */
+    struct wr_group_protocol *protocols; /* lent for the call */
+    size_t protocol_count;               /* of protocols */
+    int32_t session_timeout_ms;          /* checked against the limits */
+    int32_t rebalance_timeout_ms;        /* v0: same as the session's */
+    bool need_known_id;                  /* v4+: answer 79 first */
+    bool can_skip_assignment;            /* v9+ */
 };
 
 void wr_group_join(struct wr_group *group, const struct wr_group_join *join,
@@ -134,14 +134,14 @@ struct wr_group_assignment {
 };
 
 struct wr_group_sync {
-    void *waiter;                                 /* never NULL */
-    struct weir_bytes member_id;                  /* who asks */
-    struct weir_bytes instance_id;                /* null: dynamic */
-    struct weir_bytes protocol_type;              /* null before v5 */
-    struct weir_bytes protocol_name;              /* null before v5 */
-    int32_t generation;                           /* of the join */
+    void *waiter;                                  /* never NULL */
+    struct weir_bytes member_id;                   /* who asks */
+    struct weir_bytes instance_id;                 /* null: dynamic */
+    struct weir_bytes protocol_type;               /* null before v5 */
+    struct weir_bytes protocol_name;               /* null before v5 */
+    int32_t generation;                            /* of the join */
     const struct wr_group_assignment *assignments; /* the leader's; lent */
-    size_t assignment_count;                      /* of assignments */
+    size_t assignment_count;                       /* of assignments */
 };
 
 void wr_group_sync(struct wr_group *group, const struct wr_group_sync *sync,

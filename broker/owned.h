@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bytes that a long-lived object keeps: a view whose memory is the object's own.
- * A null stays null. Thread: the owner's. */
+ * Bytes that a long-lived object keeps: a view whose memory is the object's
+ * own. A null stays null. Thread: the owner's. */
 #ifndef WEIR_BROKER_OWNED_H
 #define WEIR_BROKER_OWNED_H
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The assembled broker as its own files see it: who holds what. Opened in the
+ * order of the members, closed in the reverse order. Thread: broker loop. */
+#ifndef WEIR_BROKER_BROKER_H
+#define WEIR_BROKER_BROKER_H
+
+#include "base/metrics.h"
+#include "base/options.h"
+#include "broker/codec.h"
+#include "broker/loop.h"
+
+struct wr_topics;   /* topics.h */
+struct wr_listener; /* listener.h */
+struct wr_store;    /* store.h: what all logs share (WAL, sync, retention) */
+struct wr_groups;   /* handle_group.c: coordinator of groups and offsets */
+struct wr_txns;     /* handle_txn.c: coordinator of transactions */
+
+struct wr_broker {
+    struct wr_options *options; /* config.h's table; owned */
+    struct wr_metrics *metrics; /* owned */
+    struct wr_loop *loop;
+    char *data_dir;        /* owned */
+    int lock_fd;           /* of data_dir/.lock */
+    int32_t node_id;       /* always 1 */
+    char cluster_id[23];   /* 22 characters, kept in meta.properties */
+    char *advertised_host; /* what clients are told; owned */
+    uint16_t advertised_port;
+    struct wr_store *store;
+    struct wr_topics *topics;
+    struct wr_groups *groups;
+    struct wr_txns *txns;
+    struct wr_listener *listener; /* last: clients come when all is ready */
+};
+
+#endif
