@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+
+#include "base/bytes.h"
+
+#include "tests/harness/weir_test.h"
+
+static void pieces_are_aligned_and_apart(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    uint8_t *pieces[200];
+    wr_arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < 200; i++) {
+        pieces[i] = wr_arena_alloc(&arena, i);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uintptr_t)pieces[i] % 16, 0);
+        memset(pieces[i], (int)i, i);
+    }
+    for (size_t i = 0; i < 200; i++) {
+        for (size_t j = 0; j < i; j++) {
+            assert_int_equal(pieces[i][j], i);
+        }
+    }
+    wr_arena_done(&arena);
+}
+
+static void the_limit_holds_and_reset_gives_it_back(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    wr_arena_init(&arena, 100000);
+    for (int round = 0; round < 3; round++) {
+        size_t taken = 0;
+        while (wr_arena_alloc(&arena, 1000)) {
+            taken++;
+        }
+        assert_in_range(taken, 98, 100);
+        assert_null(wr_arena_alloc(&arena, 100000));
+        wr_arena_reset(&arena);
+        assert_int_equal(arena.used, 0);
+    }
+    wr_arena_done(&arena);
+}
+
+static void a_piece_larger_than_a_block_gets_its_own(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    wr_arena_init(&arena, (size_t)8 << 20);
+    uint8_t *small = wr_arena_alloc(&arena, 10);
+    uint8_t *large = wr_arena_alloc(&arena, (size_t)4 << 20);
+    assert_non_null(small);
+    assert_non_null(large);
+    memset(large, 1, (size_t)4 << 20);
+    assert_non_null(wr_arena_alloc(&arena, 10));
+    wr_arena_done(&arena);
+}
+
+static void sizes_that_overflow_are_refused(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    wr_arena_init(&arena, SIZE_MAX);
+    assert_null(wr_arena_alloc(&arena, SIZE_MAX));
+    assert_null(wr_arena_alloc(&arena, SIZE_MAX - 8));
+    assert_null(wr_arena_calloc(&arena, SIZE_MAX / 2, 3));
+    wr_arena_done(&arena);
+}
+
+static void calloc_gives_zeros_even_in_used_memory(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    wr_arena_init(&arena, 1 << 16);
+    memset(wr_arena_alloc(&arena, 4096), 0xff, 4096);
+    wr_arena_reset(&arena);
+    const uint8_t *zeros = wr_arena_calloc(&arena, 64, 64);
+    assert_non_null(zeros);
+    for (size_t i = 0; i < 4096; i++) {
+        assert_int_equal(zeros[i], 0);
+    }
+    wr_arena_done(&arena);
+}
+
+static void copies_keep_null_and_empty_apart(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    struct weir_bytes out;
+    wr_arena_init(&arena, 64);
+    assert_status(WEIR_OK, wr_arena_copy(&arena, WEIR_NULL, &out));
+    assert_null(out.data);
+    assert_status(WEIR_OK, wr_arena_copy(&arena, weir_text(""), &out));
+    assert_non_null(out.data);
+    assert_int_equal(out.len, 0);
+    assert_status(WEIR_OK, wr_arena_copy(&arena, weir_text("word"), &out));
+    assert_true(wr_bytes_equal_text(out, "word"));
+    assert_string_equal(wr_arena_text(&arena, out), "word");
+    assert_status(WEIR_E_NOMEM,
+                  wr_arena_copy(&arena, weir_bytes("x", 100), &out));
+    assert_null(out.data);
+    wr_arena_done(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_aligned_and_apart),
+        cmocka_unit_test(the_limit_holds_and_reset_gives_it_back),
+        cmocka_unit_test(a_piece_larger_than_a_block_gets_its_own),
+        cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(calloc_gives_zeros_even_in_used_memory),
+        cmocka_unit_test(copies_keep_null_and_empty_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
