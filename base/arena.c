@@ -8,7 +8,15 @@
 
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) /* gcc */
+#define ARENA_ASAN 1
+#elif defined(__has_feature) /* clang */
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+
+#if defined(ARENA_ASAN)
 #include <sanitizer/asan_interface.h>
 #define ARENA_POISON(p, n)   __asan_poison_memory_region((p), (n))
 #define ARENA_UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))

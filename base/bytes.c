@@ -212,6 +212,10 @@ static const uint8_t *reader_take(struct wr_reader *reader, size_t n)
         reader->status = WEIR_E_TRUNCATED;
         return NULL;
     }
+    static const uint8_t nothing[1] = {0};
+    if (!reader->data) {
+        return nothing; /* n is 0; no arithmetic on a null pointer */
+    }
     const uint8_t *at = reader->data + reader->pos;
     reader->pos += n;
     return at;
@@ -274,11 +278,7 @@ int64_t wr_read_varint(struct wr_reader *reader)
 
 struct weir_bytes wr_read_bytes(struct wr_reader *reader, size_t n)
 {
-    static const uint8_t nothing[1] = {0};
     const uint8_t *at = reader_take(reader, n);
-    if (!at && n == 0 && reader->status == WEIR_OK) {
-        at = nothing;
-    }
     return at ? weir_bytes(at, n) : WEIR_NULL;
 }
 
