@@ -82,8 +82,16 @@ WEIR_MUST_CHECK enum weir_status wr_plan_new(struct weir_topology *topology,
 void wr_plan_free(struct wr_plan *plan);
 /** The real name of a topic as a node declares it. Lent by the plan. */
 const char *wr_plan_topic(const struct wr_plan *plan, const char *declared);
+/** The spec of a store by its index in the topology (wr_node.stores). */
+const struct weir_store_spec *wr_plan_store_spec(const struct wr_plan *plan,
+                                                 int store);
 /** The thread hook of the topology, or NULL. */
 const struct weir_thread_hook *wr_plan_hook(const struct wr_plan *plan);
+/** As weir_topology_describe(), with the real names of internal topics in JSON. */
+WEIR_MUST_CHECK enum weir_status wr_plan_describe(const struct wr_plan *plan,
+                                                  enum weir_describe format,
+                                                  char **out_text,
+                                                  struct weir_error *err);
 /** A text that is the same for equal topologies: the description plus stores and
  *  partition wishes. *out_text is given: free(). */
 WEIR_MUST_CHECK enum weir_status wr_plan_signature(const struct wr_plan *plan,

@@ -104,6 +104,9 @@ size_t wr_task_queued_all(const struct wr_task *task);
  *  to wait for an empty input before choosing (max.task.idle.ms). */
 void wr_task_set_lag(struct wr_task *task, int input, int64_t lag);
 
+/** The input's topic has no partition of this task's number: never wait for it. */
+void wr_task_set_absent(struct wr_task *task, int input);
+
 /** Processes up to max records, as long as the choice of the next one is safe.
  *  *out_done counts the records taken. On failure the error names node, topic,
  *  partition and offset; the failed record counts as not processed.  */
