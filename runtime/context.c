@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What user code sees of its task: forwarding, stores, where the record is from.
+ * What user code sees of its task: forwarding, stores, where the record is
+ * from.
  *
  * Forwarding is a plain call, depth first: a child has returned before its next
- * sibling begins, and nothing is copied. A failure unwinds the calls; the deepest
- * node that failed is the one named in the error. */
+ * sibling begins, and nothing is copied. A failure unwinds the calls; the
+ * deepest node that failed is the one named in the error. */
 #include "runtime/node.h"
 
 #include "base/hash.h"
@@ -256,12 +257,12 @@ void weir_context_drop(struct weir_context *ctx, const char *reason)
         struct wr_drop_counter *d = &task->drops[i];
         if (!d->reason) {
             char labels[128];
-            (void)snprintf(labels, sizeof(labels),
-                           "task=\"%s\",reason=\"%s\"", task->name, reason);
+            (void)snprintf(labels, sizeof(labels), "task=\"%s\",reason=\"%s\"",
+                           task->name, reason);
             d->reason = reason;
-            d->metric = wr_metric_get(
-                task->env.metrics, WR_COUNTER, "weir_records_dropped_total",
-                labels, "Records left out on purpose, by reason");
+            d->metric = wr_metric_get(task->env.metrics, WR_COUNTER,
+                                      "weir_records_dropped_total", labels,
+                                      "Records left out on purpose, by reason");
         }
         if (d->reason == reason || strcmp(d->reason, reason) == 0) {
             wr_metric_add(d->metric, 1);

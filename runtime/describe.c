@@ -28,9 +28,8 @@ static void weigh(struct describe *d)
         d->weights[i] = 1;
         for (size_t k = 0; k < node->child_count; k++) {
             uint64_t w = d->weights[node->children[k]];
-            d->weights[i] = d->weights[i] > UINT64_MAX - w
-                                ? UINT64_MAX
-                                : d->weights[i] + w;
+            d->weights[i] =
+                d->weights[i] > UINT64_MAX - w ? UINT64_MAX : d->weights[i] + w;
         }
     }
 }
@@ -184,9 +183,10 @@ static enum weir_status describe_dot(struct describe *d)
                     "digraph topology {\n  node [shape=box, style=rounded];\n");
     for (size_t i = 0; i < d->plan->subtopology_count; i++) {
         const struct wr_subtopology *sub = &d->plan->subtopologies[i];
-        wr_buf_printf(&d->out,
-                      "  subgraph cluster_%d {\n    label=\"sub-topology %d\";\n",
-                      sub->id, sub->id);
+        wr_buf_printf(
+            &d->out,
+            "  subgraph cluster_%d {\n    label=\"sub-topology %d\";\n",
+            sub->id, sub->id);
         for (size_t k = 0; k < sub->node_count; k++) {
             wr_buf_printf(&d->out, "    \"%s\";\n",
                           d->plan->nodes[sub->nodes[k]]->name);
@@ -230,8 +230,9 @@ static void put_node_json(struct describe *d, const struct wr_node *node)
     if (node->store_count > 0) {
         wr_buf_put_text(&d->out, ",\"stores\":[");
         for (size_t i = 0; i < node->store_count; i++) {
-            wr_buf_printf(&d->out, "%s\"%s\"", i ? "," : "",
-                          d->plan->topology->stores[node->stores[i]]->spec.name);
+            wr_buf_printf(
+                &d->out, "%s\"%s\"", i ? "," : "",
+                d->plan->topology->stores[node->stores[i]]->spec.name);
         }
         wr_buf_put_text(&d->out, "]");
     }

@@ -6,8 +6,8 @@
 
 #include "weir/types.h"
 
-/** Whether bytes are exactly one JSON value (RFC 8259), nested at most 2048 deep.
- *  Errors: WEIR_E_DECODE with line and column. */
+/** Whether bytes are exactly one JSON value (RFC 8259), nested at most 2048
+ * deep. Errors: WEIR_E_DECODE with line and column. */
 WEIR_MUST_CHECK enum weir_status wr_json_check(struct weir_bytes bytes,
                                                struct weir_error *err);
 

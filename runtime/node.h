@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of a task, shared by task.c (queues and life), context.c (what user
- * code sees) and punctuate.c (timers). Nobody else includes this. */
+ * The inside of a task, shared by task.c (queues and life), context.c (what
+ * user code sees) and punctuate.c (timers). Nobody else includes this. */
 #ifndef WEIR_RUNTIME_NODE_H
 #define WEIR_RUNTIME_NODE_H
 
@@ -15,11 +15,11 @@ struct weir_context {
     const struct wr_node *node;
     struct weir_context **children; /* child_count, in the order of adding */
     size_t child_count;
-    void *state;                 /* of the processor */
-    bool open;                   /* the processor's open has run */
-    int32_t sink_topic;          /* collector's handle */
+    void *state;        /* of the processor */
+    bool open;          /* the processor's open has run */
+    int32_t sink_topic; /* collector's handle */
     int32_t sink_partition_count;
-    uint32_t sink_unkeyed;       /* records without a key, to spread them */
+    uint32_t sink_unkeyed; /* records without a key, to spread them */
 };
 
 /** Who hears when a cached entry leaves its store. */
@@ -39,7 +39,7 @@ struct wr_input_queue {
     int64_t next_offset; /* one past the last processed; -1: none */
     int64_t time_ms;     /* partition time: highest timestamp processed; -1 */
     int64_t committed_time_ms; /* the same, as of the last commit */
-    int64_t lag;         /* as told; -1: unknown */
+    int64_t lag;               /* as told; -1: unknown */
 };
 
 struct weir_punctuator {
@@ -65,7 +65,7 @@ struct wr_task {
     int32_t partition;
     char name[32]; /* "<sub-topology>_<partition>" */
 
-    struct weir_context *nodes; /* sub->node_count, in the plan's order */
+    struct weir_context *nodes;    /* sub->node_count, in the plan's order */
     struct wr_input_queue *inputs; /* sub->input_count */
     size_t queued;                 /* over all inputs */
     int64_t idle_since_ms;         /* waiting for an empty input; -1: not */
@@ -85,9 +85,9 @@ struct wr_task {
     int64_t stream_time_ms;
     struct wr_arena arena;
 
-    struct weir_error error;            /* text of weir_context_fail() */
-    const struct weir_context *failed;  /* where the failure arose */
-    bool infrastructure;                /* it was a store's or the collector's */
+    struct weir_error error;           /* text of weir_context_fail() */
+    const struct weir_context *failed; /* where the failure arose */
+    bool infrastructure;               /* it was a store's or the collector's */
 
     bool started, dirty, commit_requested;
     int64_t max_idle_ms;
@@ -100,7 +100,8 @@ struct wr_task {
 /** Runs a record through one node (processor or sink). */
 enum weir_status wr_node_run(struct weir_context *node,
                              const struct weir_record *record);
-/** Notes where and why it failed, unless something deeper did; returns status. */
+/** Notes where and why it failed, unless something deeper did; returns status.
+ */
 enum weir_status wr_task_failed(struct wr_task *task,
                                 const struct weir_context *node,
                                 enum weir_status status);

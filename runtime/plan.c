@@ -4,8 +4,8 @@
  *
  * Two nodes belong together when an edge or a shared store joins them. That is
  * union-find over the nodes; groups are numbered by the first node they were
- * given, which is how Kafka Streams numbers them, so that task ids (and with them
- * changelog partitions) agree between the two. */
+ * given, which is how Kafka Streams numbers them, so that task ids (and with
+ * them changelog partitions) agree between the two. */
 #include "runtime/topology.h"
 
 #include "base/bytes.h"
@@ -86,9 +86,8 @@ static enum weir_status add_inputs(struct wr_plan *plan,
     if (node->topic_count == 0) {
         return WEIR_OK;
     }
-    struct wr_input_topic *inputs =
-        realloc(sub->inputs, (sub->input_count + node->topic_count) *
-                                 sizeof(*inputs));
+    struct wr_input_topic *inputs = realloc(
+        sub->inputs, (sub->input_count + node->topic_count) * sizeof(*inputs));
     if (!inputs) {
         return WEIR_E_NOMEM;
     }
@@ -123,8 +122,8 @@ static enum weir_status add_stores(struct wr_plan *plan,
         struct wr_plan_store *out = &sub->stores[sub->store_count++];
         out->spec = &store->spec;
         if (!store->spec.no_changelog) {
-            out->changelog = join_name(plan->application_id, store->spec.name,
-                                       "-changelog");
+            out->changelog =
+                join_name(plan->application_id, store->spec.name, "-changelog");
             if (!out->changelog) {
                 return WEIR_E_NOMEM;
             }
@@ -225,8 +224,7 @@ static enum weir_status order_repartitions(struct wr_plan *plan,
     size_t count = t->repartition_count;
     plan->repartitions = calloc(count + 1, sizeof(*plan->repartitions));
     bool *done = calloc(count + 1, sizeof(*done));
-    enum weir_status s =
-        plan->repartitions && done ? WEIR_OK : WEIR_E_NOMEM;
+    enum weir_status s = plan->repartitions && done ? WEIR_OK : WEIR_E_NOMEM;
     while (s == WEIR_OK && plan->repartition_count < count) {
         size_t before = plan->repartition_count;
         for (size_t i = 0; i < count && s == WEIR_OK; i++) {
@@ -276,9 +274,7 @@ enum weir_status wr_plan_new(struct weir_topology *topology,
     }
     if (s != WEIR_OK) {
         wr_plan_free(plan);
-        return s == WEIR_E_NOMEM
-                   ? weir_fail(err, s, "plan: out of memory")
-                   : s;
+        return s == WEIR_E_NOMEM ? weir_fail(err, s, "plan: out of memory") : s;
     }
     *out = plan;
     return WEIR_OK;

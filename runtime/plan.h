@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A plan: a topology cut into sub-topologies, frozen, with the real names of its
- * internal topics. Nodes that share a stream or a store are in one sub-topology;
- * sub-topologies are numbered in the order their first node was added, as in
- * Kafka Streams, so that task ids agree. Immutable once made: any thread. */
+ * A plan: a topology cut into sub-topologies, frozen, with the real names of
+ * its internal topics. Nodes that share a stream or a store are in one
+ * sub-topology; sub-topologies are numbered in the order their first node was
+ * added, as in Kafka Streams, so that task ids agree. Immutable once made: any
+ * thread. */
 #ifndef WEIR_RUNTIME_PLAN_H
 #define WEIR_RUNTIME_PLAN_H
 
@@ -11,7 +12,8 @@
 
 enum wr_node_kind { WR_NODE_SOURCE, WR_NODE_PROCESSOR, WR_NODE_SINK };
 
-/** One node of the topology. Owned by the topology; arrays end at their counts. */
+/** One node of the topology. Owned by the topology; arrays end at their counts.
+ */
 struct wr_node {
     enum wr_node_kind kind;
     int index; /* order in which it was added */
@@ -41,7 +43,7 @@ struct wr_input_topic {
 /** A store of a sub-topology. */
 struct wr_plan_store {
     const struct weir_store_spec *spec; /* of the topology */
-    char *changelog; /* real topic name; NULL: none */
+    char *changelog;                    /* real topic name; NULL: none */
 };
 
 struct wr_subtopology {
@@ -87,13 +89,14 @@ const struct weir_store_spec *wr_plan_store_spec(const struct wr_plan *plan,
                                                  int store);
 /** The thread hook of the topology, or NULL. */
 const struct weir_thread_hook *wr_plan_hook(const struct wr_plan *plan);
-/** As weir_topology_describe(), with the real names of internal topics in JSON. */
+/** As weir_topology_describe(), with the real names of internal topics in JSON.
+ */
 WEIR_MUST_CHECK enum weir_status wr_plan_describe(const struct wr_plan *plan,
                                                   enum weir_describe format,
                                                   char **out_text,
                                                   struct weir_error *err);
-/** A text that is the same for equal topologies: the description plus stores and
- *  partition wishes. *out_text is given: free(). */
+/** A text that is the same for equal topologies: the description plus stores
+ * and partition wishes. *out_text is given: free(). */
 WEIR_MUST_CHECK enum weir_status wr_plan_signature(const struct wr_plan *plan,
                                                    char **out_text,
                                                    struct weir_error *err);

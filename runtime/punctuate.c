@@ -6,10 +6,11 @@
  *                fires the first one; only new records make it go on
  *   wall clock   the first slot is one interval after scheduling
  *
- * When several slots passed at once the callback runs once, and the next slot is
- * the first one later than now: Kafka Streams' rule. A cancelled punctuator stays
- * linked until the sweep after a round, so that cancelling inside a callback is
- * safe; one scheduled inside a callback waits for the next round. */
+ * When several slots passed at once the callback runs once, and the next slot
+ * is the first one later than now: Kafka Streams' rule. A cancelled punctuator
+ * stays linked until the sweep after a round, so that cancelling inside a
+ * callback is safe; one scheduled inside a callback waits for the next round.
+ */
 #include "runtime/node.h"
 
 #include <stdlib.h>
@@ -47,9 +48,10 @@ enum weir_status weir_context_schedule(struct weir_context *ctx,
     p->interval_ms = interval_ms;
     p->fn = fn;
     p->state = state;
-    p->due_ms = type == WEIR_STREAM_TIME
-                    ? 0
-                    : add_capped(task->env.wall_ms(task->env.user), interval_ms);
+    p->due_ms =
+        type == WEIR_STREAM_TIME
+            ? 0
+            : add_capped(task->env.wall_ms(task->env.user), interval_ms);
     struct weir_punctuator **tail = &task->punctuators;
     while (*tail) {
         tail = &(*tail)->next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The built-in serdes. Each is three pure functions: is it well formed, what are
- * the bytes for this text, how does it look as JSON.
+ * The built-in serdes. Each is three pure functions: is it well formed, what
+ * are the bytes for this text, how does it look as JSON.
  *
  *   bytes   anything                     JSON: base64 text; from text: as it is
  *   text    UTF-8                        JSON: string
@@ -29,9 +29,12 @@ void weir_write(struct weir_writer *writer, const void *data, size_t len)
 static size_t utf8_length(const uint8_t *p, size_t left)
 {
     uint8_t c = p[0];
-    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3
-               : c < 0xf5                                     ? 4
-                                                              : 0;
+    size_t n = c < 0x80   ? 1
+               : c < 0xc2 ? 0
+               : c < 0xe0 ? 2
+               : c < 0xf0 ? 3
+               : c < 0xf5 ? 4
+                          : 0;
     if (n == 0 || n > left) {
         return 0;
     }

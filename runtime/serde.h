@@ -12,8 +12,8 @@ struct weir_writer {
     struct wr_buf buf;
 };
 
-/** The built-in serde of that name ("bytes", "text", "int64", "double", "json"),
- *  or NULL. */
+/** The built-in serde of that name ("bytes", "text", "int64", "double",
+ * "json"), or NULL. */
 const struct weir_serde *wr_serde_by_name(const char *name);
 /** Appends text as a JSON string, quotes included. Invalid UTF-8 becomes
  *  U+FFFD, control characters are escaped. */

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ARENA_MAX      ((size_t)64 << 20) /* bytes one record may need */
-#define QUEUE_CAP_MIN  64u
-#define FLUSH_PASSES   64 /* a store may dirty another; they form no circle */
+#define ARENA_MAX     ((size_t)64 << 20) /* bytes one record may need */
+#define QUEUE_CAP_MIN 64u
+#define FLUSH_PASSES  64 /* a store may dirty another; they form no circle */
 
 /* ---- hooks of the stores ------------------------------------------------ */
 
@@ -133,10 +133,9 @@ static enum weir_status make_state(struct wr_task *task, struct weir_error *err)
         specs[i] = sub->stores[i].spec;
         task->changelog_topics[i] = -1;
         if (sub->stores[i].changelog) {
-            s = task->env.collector->topic(task->env.collector,
-                                           sub->stores[i].changelog,
-                                           &task->changelog_topics[i],
-                                           &partitions, err);
+            s = task->env.collector->topic(
+                task->env.collector, sub->stores[i].changelog,
+                &task->changelog_topics[i], &partitions, err);
         }
     }
     if (s == WEIR_OK && sub->store_count > 0) {
@@ -405,7 +404,8 @@ void wr_task_set_absent(struct wr_task *task, int input)
     task->inputs[input].absent = true;
 }
 
-void wr_task_set_partition_time(struct wr_task *task, int input, int64_t time_ms)
+void wr_task_set_partition_time(struct wr_task *task, int input,
+                                int64_t time_ms)
 {
     struct wr_input_queue *q = &task->inputs[input];
     q->time_ms = time_ms > q->time_ms ? time_ms : q->time_ms;
@@ -460,7 +460,8 @@ static bool may_ignore(const struct wr_task *task,
             now_ms - task->idle_since_ms >= task->max_idle_ms);
 }
 
-/* The input whose head comes next, or NULL when there is none or it must wait. */
+/* The input whose head comes next, or NULL when there is none or it must wait.
+ */
 static struct wr_input_queue *choose(struct wr_task *task, int64_t now_ms)
 {
     struct wr_input_queue *best = NULL;
@@ -532,7 +533,8 @@ static bool may_skip(const struct wr_task *task, enum weir_status s,
     return decoding ? task->continue_on_decode : task->continue_on_process;
 }
 
-/* Runs the record through the source's children; a skipped failure is counted. */
+/* Runs the record through the source's children; a skipped failure is counted.
+ */
 static enum weir_status run_record(struct wr_task *task,
                                    struct wr_input_queue *q,
                                    const struct weir_record *r,
@@ -545,6 +547,10 @@ static enum weir_status run_record(struct wr_task *task,
             task->stream_time_ms = r->timestamp_ms;
         }
         s = weir_forward(q->source, r);
+        if (s == WEIR_OK && task->infrastructure) {
+            /* a store could not write its changelog and nobody minded */
+            s = wr_task_failed(task, q->source, task->error.status);
+        }
     } else {
         (void)wr_task_failed(task, q->source, s);
     }
@@ -729,9 +735,8 @@ enum weir_status wr_task_committed(struct wr_task *task,
     if (!task->state) {
         return WEIR_OK;
     }
-    enum weir_status s =
-        wr_task_state_commit(task->state, changelog_offsets,
-                             task->env.wall_ms(task->env.user), err);
+    enum weir_status s = wr_task_state_commit(
+        task->state, changelog_offsets, task->env.wall_ms(task->env.user), err);
     return s == WEIR_OK ? s : weir_fail_prefix(err, s, "task %s", task->name);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A task: one sub-topology over one partition number. It queues records of its
- * input partitions, takes the one with the lowest timestamp, runs it through the
- * nodes, fires punctuators, and keeps the stores. It does no I/O of its own: what
- * leaves goes to a collector, time comes in as an argument. The worker (worker.c)
- * drives it; the test driver (driver.c) drives it without a broker.
+ * input partitions, takes the one with the lowest timestamp, runs it through
+ * the nodes, fires punctuators, and keeps the stores. It does no I/O of its
+ * own: what leaves goes to a collector, time comes in as an argument. The
+ * worker (worker.c) drives it; the test driver (driver.c) drives it without a
+ * broker.
  *
  * Life:   new -> [restore by the worker] -> start -> process/punctuate/flush/
  *         committed|aborted ... -> close
@@ -55,20 +56,22 @@ struct wr_input {
     void *owner;
 };
 
-/** Everything a task borrows from its surroundings; lives longer than the task. */
+/** Everything a task borrows from its surroundings; lives longer than the task.
+ */
 struct wr_task_env {
     const char *application_id;
-    const char *state_dir; /* <state.dir>/<application.id> */
+    const char *state_dir;            /* <state.dir>/<application.id> */
     const struct wr_options *options; /* runtime/config.h's table */
     struct wr_store_env *stores;
     struct wr_collector *collector;
     struct wr_metrics *metrics;
-    void *thread_state;                             /* of the thread hook */
-    void (*release)(void *user, void *owner);       /* frees an input's owner */
+    void *thread_state;                       /* of the thread hook */
+    void (*release)(void *user, void *owner); /* frees an input's owner */
     void *user;
     int64_t (*wall_ms)(void *user);
-    /** Changelog slots are numbered from here on for this task's stores; slot i of
-     *  the task is changelog_slot_base + i, so that one producer serves many. */
+    /** Changelog slots are numbered from here on for this task's stores; slot i
+     * of the task is changelog_slot_base + i, so that one producer serves many.
+     */
     int32_t changelog_slot_base;
     bool exactly_once;
 };
@@ -88,23 +91,24 @@ struct wr_task_state *wr_task_state(struct wr_task *task);
 /** Opens the processors (user code). The stores must be restored. */
 WEIR_MUST_CHECK enum weir_status wr_task_start(struct wr_task *task,
                                                struct weir_error *err);
-/** Closes the processors and the stores. clean: after a commit, state goes down;
- *  otherwise the uncommitted layer is dropped. Frees the task. */
+/** Closes the processors and the stores. clean: after a commit, state goes
+ * down; otherwise the uncommitted layer is dropped. Frees the task. */
 void wr_task_close(struct wr_task *task, bool clean);
 
 /** Adds a record to input `input` (index into the sub-topology's input topics).
  *  Offsets of an input rise. The owner is taken. Errors: WEIR_E_NOMEM. */
-WEIR_MUST_CHECK enum weir_status wr_task_enqueue(struct wr_task *task, int input,
-                                                 const struct wr_input *in);
+WEIR_MUST_CHECK enum weir_status
+wr_task_enqueue(struct wr_task *task, int input, const struct wr_input *in);
 /** Records waiting in an input / in all inputs. */
 size_t wr_task_queued(const struct wr_task *task, int input);
 size_t wr_task_queued_all(const struct wr_task *task);
 /** What the broker is known to hold beyond what was consumed from an input:
- *  records behind, 0 when the end was reached, -1 unknown. Used to decide whether
- *  to wait for an empty input before choosing (max.task.idle.ms). */
+ *  records behind, 0 when the end was reached, -1 unknown. Used to decide
+ * whether to wait for an empty input before choosing (max.task.idle.ms). */
 void wr_task_set_lag(struct wr_task *task, int input, int64_t lag);
 
-/** The input's topic has no partition of this task's number: never wait for it. */
+/** The input's topic has no partition of this task's number: never wait for it.
+ */
 void wr_task_set_absent(struct wr_task *task, int input);
 
 /** Processes up to max records, as long as the choice of the next one is safe.
@@ -115,9 +119,8 @@ WEIR_MUST_CHECK enum weir_status wr_task_process(struct wr_task *task,
                                                  size_t *out_done,
                                                  struct weir_error *err);
 /** Fires wall-clock punctuators that are due. */
-WEIR_MUST_CHECK enum weir_status wr_task_punctuate(struct wr_task *task,
-                                                   int64_t now_ms,
-                                                   struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status
+wr_task_punctuate(struct wr_task *task, int64_t now_ms, struct weir_error *err);
 /** When the next wall-clock punctuator is due; INT64_MAX: never. */
 int64_t wr_task_next_punctuation_ms(const struct wr_task *task);
 
@@ -129,19 +132,20 @@ bool wr_task_wants_commit(const struct wr_task *task);
 WEIR_MUST_CHECK enum weir_status wr_task_flush(struct wr_task *task,
                                                struct weir_error *err);
 /** The offset to commit for an input: the next one to process, -1 when nothing
- *  was consumed yet; and the partition time, for the metadata. `position` is the
- *  consumer's position, used when the queue is empty (-1: not known). */
+ *  was consumed yet; and the partition time, for the metadata. `position` is
+ * the consumer's position, used when the queue is empty (-1: not known). */
 int64_t wr_task_commit_offset(const struct wr_task *task, int input,
                               int64_t position, int64_t *out_partition_time_ms);
 /** Partition time found in committed metadata, before wr_task_start. */
-void wr_task_set_partition_time(struct wr_task *task, int input, int64_t time_ms);
+void wr_task_set_partition_time(struct wr_task *task, int input,
+                                int64_t time_ms);
 /** The commit is durable. changelog_offsets as wr_task_state_commit. */
 WEIR_MUST_CHECK enum weir_status
 wr_task_committed(struct wr_task *task, const int64_t *changelog_offsets,
                   struct weir_error *err);
 /** The transaction was aborted: queues are emptied, state is as committed. The
- *  worker seeks the inputs back to their committed offsets. Processors are closed
- *  and opened again, since what they kept in memory was part of it. */
+ *  worker seeks the inputs back to their committed offsets. Processors are
+ * closed and opened again, since what they kept in memory was part of it. */
 WEIR_MUST_CHECK enum weir_status wr_task_aborted(struct wr_task *task,
                                                  struct weir_error *err);
 

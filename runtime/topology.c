@@ -8,8 +8,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#define NAME_MAX_BYTES  240 /* Kafka's 249, less what internal names add */
-#define NODES_MAX       10000
+#define NAME_MAX_BYTES 240 /* Kafka's 249, less what internal names add */
+#define NODES_MAX      10000
 
 /* ---- growing arrays and copies ------------------------------------------ */
 
@@ -20,7 +20,8 @@ static void out_of_memory(struct weir_topology *t)
     }
 }
 
-/* Appends one element of `size` bytes to *array; false and sticky on failure. */
+/* Appends one element of `size` bytes to *array; false and sticky on failure.
+ */
 static bool append(struct weir_topology *t, void *array_ptr, size_t *count,
                    const void *element, size_t size)
 {
@@ -111,7 +112,8 @@ void weir_topology_free(struct weir_topology *t)
 
 /* ---- look-ups ----------------------------------------------------------- */
 
-struct wr_node *wr_topology_node(const struct weir_topology *t, const char *name)
+struct wr_node *wr_topology_node(const struct weir_topology *t,
+                                 const char *name)
 {
     return name ? wr_map_get(&t->node_by_name, weir_text(name)) : NULL;
 }
@@ -126,7 +128,8 @@ int wr_topology_store_index(const struct weir_topology *t, const char *name)
     return -1;
 }
 
-bool wr_topology_is_repartition(const struct weir_topology *t, const char *topic)
+bool wr_topology_is_repartition(const struct weir_topology *t,
+                                const char *topic)
 {
     for (size_t i = 0; i < t->repartition_count; i++) {
         if (strcmp(t->repartitions[i].name, topic) == 0) {
@@ -138,7 +141,8 @@ bool wr_topology_is_repartition(const struct weir_topology *t, const char *topic
 
 /* ---- checks of names ---------------------------------------------------- */
 
-/* A Kafka topic's and so a store's letters: they become parts of topic names. */
+/* A Kafka topic's and so a store's letters: they become parts of topic names.
+ */
 static bool is_legal_name(const char *name)
 {
     size_t len = strlen(name);
@@ -226,7 +230,8 @@ static struct wr_node *node_new(struct weir_topology *t, enum wr_node_kind kind,
     }
     if (wr_topology_node(t, name)) {
         (void)weir_fail(&t->error, WEIR_E_TOPOLOGY,
-                        "node '%s' exists already: node names are unique", name);
+                        "node '%s' exists already: node names are unique",
+                        name);
         return NULL;
     }
     if (t->node_count >= NODES_MAX) {
@@ -265,8 +270,8 @@ static bool add_topic(struct weir_topology *t, struct wr_node *node,
         return false;
     }
     char *copy = copy_text(t, topic);
-    if (!copy || !append(t, &node->topics, &node->topic_count, &copy,
-                         sizeof(copy))) {
+    if (!copy ||
+        !append(t, &node->topics, &node->topic_count, &copy, sizeof(copy))) {
         free(copy);
         return false;
     }
@@ -279,8 +284,8 @@ static const struct wr_node *source_of(const struct weir_topology *t,
 {
     for (size_t i = 0; i < t->node_count; i++) {
         const struct wr_node *node = t->nodes[i];
-        for (size_t k = 0; node->kind == WR_NODE_SOURCE && k < node->topic_count;
-             k++) {
+        for (size_t k = 0;
+             node->kind == WR_NODE_SOURCE && k < node->topic_count; k++) {
             if (strcmp(node->topics[k], topic) == 0) {
                 return node;
             }
@@ -463,8 +468,8 @@ void weir_topology_repartition(struct weir_topology *t, const char *name,
         return;
     }
     struct wr_topology_repartition r = {copy_text(t, name), partitions};
-    if (!r.name || !append(t, &t->repartitions, &t->repartition_count, &r,
-                           sizeof(r))) {
+    if (!r.name ||
+        !append(t, &t->repartitions, &t->repartition_count, &r, sizeof(r))) {
         free(r.name);
     }
 }
@@ -476,8 +481,9 @@ void weir_topology_hook(struct weir_topology *t,
         return;
     }
     if (t->hook.start || !hook->start) {
-        (void)weir_fail(&t->error, WEIR_E_TOPOLOGY,
-                        "a topology has one thread hook, with a start function");
+        (void)weir_fail(
+            &t->error, WEIR_E_TOPOLOGY,
+            "a topology has one thread hook, with a start function");
         return;
     }
     t->hook = *hook;
@@ -495,10 +501,9 @@ static enum weir_status check_repartition(const struct weir_topology *t,
                   strcmp(t->nodes[i]->topics[0], name) == 0;
     }
     if (!written || !source_of(t, name)) {
-        return weir_fail(err, WEIR_E_TOPOLOGY,
-                         "repartition topic '%s' has no %s", name,
-                         written ? "source that reads it"
-                                 : "sink that writes it");
+        return weir_fail(
+            err, WEIR_E_TOPOLOGY, "repartition topic '%s' has no %s", name,
+            written ? "source that reads it" : "sink that writes it");
     }
     return WEIR_OK;
 }
@@ -526,8 +531,7 @@ enum weir_status weir_topology_check(struct weir_topology *t,
         }
     }
     for (size_t i = 0; i < t->repartition_count; i++) {
-        enum weir_status s =
-            check_repartition(t, t->repartitions[i].name, err);
+        enum weir_status s = check_repartition(t, t->repartitions[i].name, err);
         if (s != WEIR_OK) {
             return s;
         }

@@ -8,10 +8,10 @@
  *   base          RocksDB (one per task, a column family per store), or nothing
  *                 for a memory store, whose warm layer is never evicted
  *
- * A write touches the first, a read falls through, a commit moves the first into
- * the second, an abort drops it. Dirty warm entries go down to RocksDB by size or
- * time as one sorted SST per store that also holds the changelog offset they
- * correspond to. So RocksDB never holds an uncommitted byte.
+ * A write touches the first, a read falls through, a commit moves the first
+ * into the second, an abort drops it. Dirty warm entries go down to RocksDB by
+ * size or time as one sorted SST per store that also holds the changelog offset
+ * they correspond to. So RocksDB never holds an uncommitted byte.
  *
  * Thread: the task's, for everything but the environment's counters. */
 #ifndef WEIR_STORES_STORE_H
@@ -26,9 +26,9 @@
 struct wr_store_env; /* block cache, write-buffer manager, warm budget */
 
 struct wr_store_env_options {
-    size_t block_cache_bytes;  /* RocksDB's blocks, all stores together */
-    size_t write_buffer_bytes; /* RocksDB's memtables, all stores together */
-    size_t warm_bytes;         /* warm entries, all stores together */
+    size_t block_cache_bytes;   /* RocksDB's blocks, all stores together */
+    size_t write_buffer_bytes;  /* RocksDB's memtables, all stores together */
+    size_t warm_bytes;          /* warm entries, all stores together */
     struct wr_metrics *metrics; /* lent; NULL: none */
 };
 
@@ -39,8 +39,8 @@ void wr_store_env_free(struct wr_store_env *env);
 
 /* ---- a task's state ----------------------------------------------------- */
 
-/** How a store speaks to its task. All calls come from inside store calls on the
- *  task's thread. */
+/** How a store speaks to its task. All calls come from inside store calls on
+ * the task's thread. */
 struct wr_store_hooks {
     /** A changelog record: for a caching store one per key and flush, else one
      *  per write. value null is a tombstone. Views lent for the call. */
@@ -61,9 +61,9 @@ struct wr_task_state;
 
 /** Opens (or makes) the state directory `dir` of a task, takes its lock, opens
  *  one RocksDB for the specs that want it. specs are lent for the state's life.
- *  Errors: WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the file, with
- *  the remedy (the directory is moved aside and rebuilt from the changelog when
- *  `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
+ *  Errors: WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the file,
+ * with the remedy (the directory is moved aside and rebuilt from the changelog
+ * when `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
 WEIR_MUST_CHECK enum weir_status
 wr_task_state_open(struct wr_store_env *env, const char *dir,
                    const struct weir_store_spec *const *specs, int store_count,
@@ -74,18 +74,17 @@ wr_task_state_open(struct wr_store_env *env, const char *dir,
 void wr_task_state_close(struct wr_task_state *state, bool clean);
 struct weir_store *wr_task_state_store(struct wr_task_state *state, int index);
 
-/** Bytes in the uncommitted layers, caches included: the task commits early when
- *  they pass statestore.uncommitted.max.bytes. */
+/** Bytes in the uncommitted layers, caches included: the task commits early
+ * when they pass statestore.uncommitted.max.bytes. */
 size_t wr_task_state_uncommitted_bytes(const struct wr_task_state *state);
 /** Of these, bytes of cached entries that have not been flushed downstream. */
 size_t wr_task_state_cached_bytes(const struct wr_task_state *state);
 
 /** Sends the cached entries of store `index` to its hooks (flushed, changelog),
- *  in the order of their first write. The task flushes stores in topology order,
- *  before a commit or when the cache is full. */
-WEIR_MUST_CHECK enum weir_status wr_store_flush(struct wr_task_state *state,
-                                                int index,
-                                                struct weir_error *err);
+ *  in the order of their first write. The task flushes stores in topology
+ * order, before a commit or when the cache is full. */
+WEIR_MUST_CHECK enum weir_status
+wr_store_flush(struct wr_task_state *state, int index, struct weir_error *err);
 /** The commit happened: uncommitted becomes committed. changelog_offsets[i] is
  *  the offset of the last changelog record of store i known to be written, -1
  *  when none was. May write dirty entries down. */
@@ -105,9 +104,9 @@ struct wr_changelog_record {
     int64_t offset;
 };
 
-/** Changelog offset from which store `index` must be replayed: one more than the
- *  offset stored with its data, 0 when there is none. A store whose data is newer
- *  than the changelog's end must be wiped: wr_store_wipe(). */
+/** Changelog offset from which store `index` must be replayed: one more than
+ * the offset stored with its data, 0 when there is none. A store whose data is
+ * newer than the changelog's end must be wiped: wr_store_wipe(). */
 int64_t wr_store_restore_from(const struct wr_task_state *state, int index);
 /** Applies changelog records in order; they count as committed. Bulk loads are
  *  sorted and ingested. */
@@ -115,15 +114,14 @@ WEIR_MUST_CHECK enum weir_status
 wr_store_restore(struct wr_task_state *state, int index,
                  const struct wr_changelog_record *records, size_t count,
                  struct weir_error *err);
-/** The replay reached its end; `offset` is the last one covered (control records
- *  included), -1 for an empty changelog. */
-WEIR_MUST_CHECK enum weir_status
-wr_store_restored(struct wr_task_state *state, int index, int64_t offset,
-                  struct weir_error *err);
+/** The replay reached its end; `offset` is the last one covered (control
+ * records included), -1 for an empty changelog. */
+WEIR_MUST_CHECK enum weir_status wr_store_restored(struct wr_task_state *state,
+                                                   int index, int64_t offset,
+                                                   struct weir_error *err);
 /** Empties the store, its stored offset included. */
-WEIR_MUST_CHECK enum weir_status wr_store_wipe(struct wr_task_state *state,
-                                               int index,
-                                               struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status
+wr_store_wipe(struct wr_task_state *state, int index, struct weir_error *err);
 
 /* ---- queries ------------------------------------------------------------ */
 

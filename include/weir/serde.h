@@ -2,10 +2,11 @@
  *
  * weir/serde.h: what the bytes of keys and values mean.
  *
- * Records travel as bytes; a serde says how to check them, how to read them from
- * a text (a key in a URL, an argument of `weir produce`) and how to show them as
- * JSON (queries, `weir consume`). The built-in ones write the bytes of Java's
- * serializers: text is UTF-8, int64 and double are 8 bytes big-endian. */
+ * Records travel as bytes; a serde says how to check them, how to read them
+ * from a text (a key in a URL, an argument of `weir produce`) and how to show
+ * them as JSON (queries, `weir consume`). The built-in ones write the bytes of
+ * Java's serializers: text is UTF-8, int64 and double are 8 bytes big-endian.
+ */
 #ifndef WEIR_SERDE_H
 #define WEIR_SERDE_H
 
@@ -38,8 +39,9 @@ struct weir_serde {
                                 struct weir_error *err);
 };
 
-WEIR_API extern const struct weir_serde weir_serde_bytes;  /* JSON: base64 text */
-WEIR_API extern const struct weir_serde weir_serde_text;   /* UTF-8 */
+WEIR_API extern const struct weir_serde
+    weir_serde_bytes;                                    /* JSON: base64 text */
+WEIR_API extern const struct weir_serde weir_serde_text; /* UTF-8 */
 WEIR_API extern const struct weir_serde weir_serde_int64;  /* Java Long */
 WEIR_API extern const struct weir_serde weir_serde_double; /* Java Double */
 WEIR_API extern const struct weir_serde weir_serde_json;   /* one JSON value */
@@ -56,7 +58,8 @@ static inline struct weir_bytes weir_int64_bytes(int64_t v, uint8_t out[8])
 }
 
 /** The number in 8 bytes big-endian. Errors: WEIR_E_DECODE when not 8 bytes. */
-static inline enum weir_status weir_int64_read(struct weir_bytes b, int64_t *out)
+static inline enum weir_status weir_int64_read(struct weir_bytes b,
+                                               int64_t *out)
 {
     uint64_t u = 0;
     if (!b.data || b.len != 8) {
@@ -77,7 +80,8 @@ static inline struct weir_bytes weir_double_bytes(double v, uint8_t out[8])
     return weir_int64_bytes(bits, out);
 }
 
-static inline enum weir_status weir_double_read(struct weir_bytes b, double *out)
+static inline enum weir_status weir_double_read(struct weir_bytes b,
+                                                double *out)
 {
     int64_t bits = 0;
     enum weir_status s = weir_int64_read(b, &bits);

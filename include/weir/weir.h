@@ -3,9 +3,9 @@
  * weir/weir.h: the Processor API and the life of an application.
  *
  * A topology is a graph of nodes: sources read topics, processors do the work,
- * sinks write topics; stores hold state. weir cuts it into sub-topologies, makes
- * one task per sub-topology and partition, and runs the tasks on threads. Within
- * a task everything is single-threaded: a processor needs no lock.
+ * sinks write topics; stores hold state. weir cuts it into sub-topologies,
+ * makes one task per sub-topology and partition, and runs the tasks on threads.
+ * Within a task everything is single-threaded: a processor needs no lock.
  *
  *   struct weir_topology *t = weir_topology_new();
  *   weir_topology_source(t, &(struct weir_source){.size = sizeof(...), ...});
@@ -36,8 +36,8 @@ struct weir_header {
     struct weir_bytes value; /* may be null */
 };
 
-/** What flows between nodes. All views are lent for the duration of the call that
- *  hands the record over. */
+/** What flows between nodes. All views are lent for the duration of the call
+ * that hands the record over. */
 struct weir_record {
     struct weir_bytes key;             /* may be null */
     struct weir_bytes value;           /* may be null: a tombstone in a table */
@@ -54,7 +54,8 @@ struct weir_store;
 struct weir_punctuator;
 
 enum weir_punctuation {
-    WEIR_STREAM_TIME, /* aligned at 0, fires as records advance the task's time */
+    WEIR_STREAM_TIME, /* aligned at 0, fires as records advance the task's time
+                       */
     WEIR_WALL_CLOCK   /* first after one interval, between polls */
 };
 
@@ -69,17 +70,18 @@ struct weir_processor {
     const char *name; /* unique in the topology; copied */
     /** Makes the instance; *state starts NULL. May schedule and look up stores.
      *  May be NULL. */
-    enum weir_status (*open)(struct weir_context *ctx, void *user, void **state);
+    enum weir_status (*open)(struct weir_context *ctx, void *user,
+                             void **state);
     /** One record. Required. */
     enum weir_status (*process)(struct weir_context *ctx,
                                 const struct weir_record *record, void *state);
     /** Frees the instance. May be NULL. No forward from here. */
     void (*close)(struct weir_context *ctx, void *state);
-    void *user;                  /* handed to open; lent for the app's life */
-    const char *const *parents;  /* parent_count names; copied */
+    void *user;                 /* handed to open; lent for the app's life */
+    const char *const *parents; /* parent_count names; copied */
     size_t parent_count;
-    const char *const *stores;   /* store_count names; copied; or use
-                                    weir_topology_connect() */
+    const char *const *stores; /* store_count names; copied; or use
+                                  weir_topology_connect() */
     size_t store_count;
 };
 
@@ -142,9 +144,9 @@ struct weir_store_spec {
     const char *name;              /* letters, digits, . _ -; copied */
     enum weir_store_engine engine; /* WEIR_ROCKSDB by default */
     bool timestamped;              /* keeps each value's timestamp */
-    bool caching;                  /* per key and commit, only the last value goes
-                                      to the changelog and downstream */
-    bool no_changelog;             /* state is lost when the task moves */
+    bool caching;      /* per key and commit, only the last value goes
+                          to the changelog and downstream */
+    bool no_changelog; /* state is lost when the task moves */
     const struct weir_serde *key_serde;   /* for queries; NULL: bytes */
     const struct weir_serde *value_serde; /* for queries; NULL: bytes */
     const char *const *changelog_config;  /* "name=value" texts, NULL-ended */
@@ -160,8 +162,9 @@ WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_get_timestamped(struct weir_store *store, struct weir_bytes key,
                            struct weir_bytes *out_value,
                            int64_t *out_timestamp_ms);
-/** Sets key to value (copied); null deletes. The changelog record has the current
- *  record's timestamp. Errors: WEIR_E_INVALID for a null key; WEIR_E_NOMEM. */
+/** Sets key to value (copied); null deletes. The changelog record has the
+ * current record's timestamp. Errors: WEIR_E_INVALID for a null key;
+ * WEIR_E_NOMEM. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_put(struct weir_store *store, struct weir_bytes key,
                struct weir_bytes value);
@@ -185,7 +188,8 @@ struct weir_iterator;
  *  not disturbed by later ones. *out is given: weir_iterator_close(). */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_range(struct weir_store *store, struct weir_bytes from,
-                 struct weir_bytes to, bool reverse, struct weir_iterator **out);
+                 struct weir_bytes to, bool reverse,
+                 struct weir_iterator **out);
 /** Keys that begin with prefix. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_prefix(struct weir_store *store, struct weir_bytes prefix,
@@ -200,9 +204,9 @@ WEIR_API bool weir_iterator_next(struct weir_iterator *iterator,
 WEIR_API enum weir_status weir_iterator_status(const struct weir_iterator *it);
 WEIR_API void weir_iterator_close(struct weir_iterator *iterator);
 
-/** What a caching store tells its writer when an entry leaves the cache: the new
- *  value, the one that downstream last saw, the new value's timestamp. Runs in
- *  the context of the node that set the listener and may forward. */
+/** What a caching store tells its writer when an entry leaves the cache: the
+ * new value, the one that downstream last saw, the new value's timestamp. Runs
+ * in the context of the node that set the listener and may forward. */
 typedef enum weir_status (*weir_flush_fn)(struct weir_context *ctx,
                                           const struct weir_record *record,
                                           void *state);
@@ -222,8 +226,8 @@ enum weir_offset_reset {
     WEIR_RESET_LATEST
 };
 
-/** A record's event time from its content; `fallback_ms` is the record's own, or
- *  the partition's time when that is negative. A negative result drops it. */
+/** A record's event time from its content; `fallback_ms` is the record's own,
+ * or the partition's time when that is negative. A negative result drops it. */
 typedef int64_t (*weir_timestamp_fn)(const struct weir_record *record,
                                      int64_t fallback_ms, void *user);
 
@@ -239,8 +243,8 @@ struct weir_source {
     void *timestamp_user;
 };
 
-/** The partition for a record, 0..count-1, or -1 for the default: murmur2 of the
- *  key, any partition for a null key. */
+/** The partition for a record, 0..count-1, or -1 for the default: murmur2 of
+ * the key, any partition for a null key. */
 typedef int32_t (*weir_partition_fn)(const char *topic,
                                      const struct weir_record *record,
                                      int32_t partition_count, void *user);
@@ -265,7 +269,8 @@ struct weir_thread_hook {
     void *user;
 };
 
-/** Given; weir_topology_free(), unless weir_app_new() took it. NULL: no memory. */
+/** Given; weir_topology_free(), unless weir_app_new() took it. NULL: no memory.
+ */
 WEIR_API struct weir_topology *weir_topology_new(void);
 WEIR_API void weir_topology_free(struct weir_topology *topology);
 WEIR_API void weir_topology_source(struct weir_topology *topology,
@@ -291,12 +296,17 @@ WEIR_API void weir_topology_hook(struct weir_topology *topology,
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_topology_check(struct weir_topology *topology, struct weir_error *err);
 
-enum weir_describe { WEIR_DESCRIBE_TEXT, WEIR_DESCRIBE_DOT, WEIR_DESCRIBE_JSON };
+enum weir_describe {
+    WEIR_DESCRIBE_TEXT,
+    WEIR_DESCRIBE_DOT,
+    WEIR_DESCRIBE_JSON
+};
 /** The topology as Kafka Streams prints it, as Graphviz, or as JSON.
  *  *out_text is given: free(). */
 WEIR_API WEIR_MUST_CHECK enum weir_status
-weir_topology_describe(struct weir_topology *topology, enum weir_describe format,
-                       char **out_text, struct weir_error *err);
+weir_topology_describe(struct weir_topology *topology,
+                       enum weir_describe format, char **out_text,
+                       struct weir_error *err);
 
 /* ---- configuration and application -------------------------------------- */
 
@@ -337,13 +347,13 @@ weir_app_new(struct weir_topology *topology, const struct weir_config *config,
  *  Errors name the topic, the option or the address, and the remedy. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_app_start(struct weir_app *app, struct weir_error *err);
-/** Asks the threads to commit, leave the group and end; returns at once. Thread:
- *  any; async-signal-unsafe. */
+/** Asks the threads to commit, leave the group and end; returns at once.
+ * Thread: any; async-signal-unsafe. */
 WEIR_API void weir_app_stop(struct weir_app *app);
 /** Waits until every thread has ended. Returns WEIR_OK after a clean stop, else
  *  the failure that ended it. */
-WEIR_API WEIR_MUST_CHECK enum weir_status
-weir_app_wait(struct weir_app *app, struct weir_error *err);
+WEIR_API WEIR_MUST_CHECK enum weir_status weir_app_wait(struct weir_app *app,
+                                                        struct weir_error *err);
 WEIR_API enum weir_app_state weir_app_state(const struct weir_app *app);
 /** Frees a stopped (or never started) application. NULL is fine. */
 WEIR_API void weir_app_free(struct weir_app *app);
