@@ -77,7 +77,8 @@ struct wr_group_sink {
     void (*sync_reply)(void *context, struct wr_group *group, void *waiter,
                        const struct wr_group_sync_reply *reply);
     /** The group as it is now is to be written; replies of the same step must
-     *  not leave before the record is durable. A failure undoes the step. */
+     *  not leave before the record is durable. On failure the members are told
+     *  to come again. */
     enum weir_status (*persist)(void *context, struct wr_group *group);
 };
 
@@ -92,7 +93,7 @@ struct wr_group {
     size_t member_count;              /* of members */
     size_t metadata_bytes;            /* protocols and assignments held */
     struct wr_group_pending *pending; /* ids given out, not yet used */
-    int64_t state_since_ms;           /* wall clock of the last change */
+    int64_t state_since_ms;           /* time of the last change of state */
     int64_t join_deadline_ms;         /* Preparing: laggards go; or -1 */
     int64_t initial_left_ms;          /* first round: waiting time left */
     int64_t sync_deadline_ms;         /* Completing: laggards go; or -1 */
@@ -173,13 +174,6 @@ int64_t wr_group_deadline(const struct wr_group *group);
 /** Empty group: no further events change it. Non-empty: returns 68. */
 int16_t wr_group_delete(struct wr_group *group);
 
-/** Puts a member read from the log into a group that is being replayed. The
- *  member's fields are copied. Errors: WEIR_E_NOMEM. */
-WEIR_MUST_CHECK enum weir_status
-wr_group_restore_member(struct wr_group *group,
-                        const struct wr_group_member *from);
-/** Drops all members without effects, before a newer record is replayed. */
-void wr_group_restore_clear(struct wr_group *group);
 /** After replay: sessions of restored members run from now. */
 void wr_group_restore_done(struct wr_group *group, int64_t now_ms);
 
