@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The system's clocks, for the few places where time enters: the loops that
+ * hand it on as now_ms. Thread: any. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -16,9 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX   4096
-#define LOG_FIELDS_MAX 3072 /* of the caller's text; escaping may lengthen it  \
-                             */
+#define LOG_LINE_MAX 4096
+#define LOG_FIELDS_MAX                                                         \
+    3072                /* of the caller's text; escaping may lengthen it      \
+                         */
 #define LOG_TAIL     32 /* kept free for closing quotes, cut mark, newline */
 #define LOG_NAME_MAX 32
 
