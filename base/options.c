@@ -25,6 +25,7 @@ struct value {
 struct wr_options {
     const struct wr_option *table;          /* lent */
     bool (*passthrough)(const char *);      /* may be NULL */
+    wr_options_guard_fn guard;              /* may be NULL */
     struct value values[OPTIONS_COUNT_MAX]; /* the first `count` are set */
     size_t count;
 };
@@ -192,6 +193,11 @@ void wr_options_free(struct wr_options *options)
     }
 }
 
+void wr_options_set_guard(struct wr_options *options, wr_options_guard_fn guard)
+{
+    options->guard = guard;
+}
+
 /* Keeps a copy of both; checked before. */
 static enum weir_status value_keep(struct wr_options *options, const char *name,
                                    const char *text)
@@ -226,6 +232,7 @@ enum weir_status wr_options_copy(const struct wr_options *from,
     }
     copy->table = from->table;
     copy->passthrough = from->passthrough;
+    copy->guard = from->guard;
     for (size_t i = 0; i < from->count; i++) {
         enum weir_status status =
             value_keep(copy, from->values[i].name, from->values[i].text);
@@ -260,8 +267,12 @@ enum weir_status wr_options_set(struct wr_options *options, const char *name,
                                 const char *value, const char *place,
                                 struct weir_error *err)
 {
+    enum weir_status status =
+        options->guard ? options->guard(&name, &value, err) : WEIR_OK;
     const struct wr_option *row = row_of(options, name);
-    enum weir_status status = WEIR_OK;
+    if (status != WEIR_OK) {
+        return weir_fail_prefix(err, status, "%s", place);
+    }
     if (row) {
         status = text_check(row, value, err);
     } else if (!options->passthrough || !options->passthrough(name)) {

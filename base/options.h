@@ -38,6 +38,14 @@ WEIR_MUST_CHECK enum weir_status
 wr_options_new(const struct wr_option *table, bool (*passthrough)(const char *),
                struct wr_options **out);
 void wr_options_free(struct wr_options *options);
+/** A second look at every value before it is checked and kept: the guard may
+ *  replace name and value by others that live for ever, or refuse them with a
+ *  text, to which the place is added. Copies of the set keep it. */
+typedef enum weir_status (*wr_options_guard_fn)(const char **name,
+                                                const char **value,
+                                                struct weir_error *err);
+void wr_options_set_guard(struct wr_options *options,
+                          wr_options_guard_fn guard);
 /** A deep copy of the set. */
 WEIR_MUST_CHECK enum weir_status wr_options_copy(const struct wr_options *from,
                                                  struct wr_options **out);

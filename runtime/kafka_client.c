@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See the header. Timing defaults stand here, since they are what makes a
+ * worker start fast: librdkafka's own are made for long-lived clients of large
+ * clusters, and cost a start several waits of a quarter or half a second. */
+#include "runtime/kafka_client.h"
+
+#include "base/log.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum weir_status property_try(rd_kafka_conf_t *conf, const char *name,
+                                     const char *value, struct weir_error *err)
+{
+    char reason[512] = "";
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) !=
+        RD_KAFKA_CONF_OK) {
+        return weir_fail(err, WEIR_E_CONFIG, "%s: %s", name, reason);
+    }
+    return WEIR_OK;
+}
+
+bool wr_kafka_property_known(const char *name)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char reason[512];
+    rd_kafka_conf_res_t res =
+        rd_kafka_conf_set(conf, name, NULL, reason, sizeof(reason));
+    rd_kafka_conf_destroy(conf);
+    return res != RD_KAFKA_CONF_UNKNOWN;
+}
+
+enum weir_status wr_kafka_property_check(const char *name, const char *value,
+                                         struct weir_error *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    enum weir_status status = property_try(conf, name, value, err);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+static void nearest_of(const char *name, const char **pairs, size_t count,
+                       char *out, size_t size)
+{
+    const char **names = calloc(count / 2 + 1, sizeof(*names));
+    if (!names) {
+        return;
+    }
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        names[i / 2] = pairs[i];
+    }
+    const char *near = wr_nearest_name(name, names);
+    if (near && !out[0]) {
+        (void)snprintf(out, size, "%s", near);
+    }
+    free(names);
+}
+
+void wr_kafka_nearest_property(const char *name, char *out, size_t size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_topic_conf_t *topic_conf = rd_kafka_topic_conf_new();
+    size_t count = 0;
+    out[0] = '\0';
+    const char **pairs = rd_kafka_conf_dump(conf, &count);
+    nearest_of(name, pairs, count, out, size);
+    rd_kafka_conf_dump_free(pairs, count);
+    pairs = rd_kafka_topic_conf_dump(topic_conf, &count);
+    nearest_of(name, pairs, count, out, size);
+    rd_kafka_conf_dump_free(pairs, count);
+    rd_kafka_topic_conf_destroy(topic_conf);
+    rd_kafka_conf_destroy(conf);
+}
+
+/* ---- configuration ------------------------------------------------------ */
+
+static const struct wr_client_setting every_client[] = {
+    {"topic.metadata.refresh.fast.interval.ms", "20"},
+    {"reconnect.backoff.ms", "20"},
+    {"reconnect.backoff.max.ms", "1000"},
+    {"socket.nagle.disable", "true"},
+    {"broker.address.ttl", "5000"},
+    {"retry.backoff.ms", "20"},
+    {NULL, NULL}};
+
+/* syslog's levels: 3 and below are errors of a client that goes on, which is a
+ * warning to us; what stops the application is reported by the caller. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility,
+                   const char *text)
+{
+    if (strcmp(facility, "CONFWARN") == 0) {
+        return; /* a bare name goes to clients of every kind */
+    }
+    wr_log(level <= 3 ? WR_WARN : WR_DEBUG, "kafka", facility, "client=%s %s",
+           rd_kafka_name(rk), text);
+}
+
+static enum weir_status set_all(rd_kafka_conf_t *conf,
+                                const struct wr_client_setting *settings,
+                                struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (; settings && settings->name && status == WEIR_OK; settings++) {
+        status = property_try(conf, settings->name, settings->value, err);
+    }
+    return status;
+}
+
+/* Bare names first, so that prefixed ones win whatever the order. */
+static enum weir_status set_from_options(rd_kafka_conf_t *conf,
+                                         const struct wr_client_spec *spec,
+                                         struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (int prefixed = 0; prefixed < 2; prefixed++) {
+        size_t cursor = 0;
+        const char *name;
+        const char *value;
+        while (status == WEIR_OK &&
+               wr_options_next(spec->options, &cursor, &name, &value)) {
+            const char *bare = wr_config_client_property(name, spec->kind);
+            if (bare && (bare != name) == prefixed) {
+                status = property_try(conf, bare, value, err);
+            }
+        }
+    }
+    return status;
+}
+
+enum weir_status wr_client_conf(const struct wr_client_spec *spec,
+                                rd_kafka_conf_t **out, struct weir_error *err)
+{
+    const char *servers = wr_options_text(spec->options, "bootstrap.servers");
+    const struct wr_client_setting own[] = {
+        {"bootstrap.servers", servers ? servers : ""},
+        {"client.id", spec->client_id},
+        {NULL, NULL}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_opaque(conf, spec->opaque);
+    enum weir_status status = set_all(conf, every_client, err);
+    if (status == WEIR_OK) {
+        status = set_all(conf, spec->defaults, err);
+    }
+    if (status == WEIR_OK) {
+        status = set_from_options(conf, spec, err);
+    }
+    if (status == WEIR_OK) {
+        status = set_all(conf, own, err);
+    }
+    if (status == WEIR_OK) {
+        status = set_all(conf, spec->forced, err);
+    }
+    if (status != WEIR_OK) {
+        rd_kafka_conf_destroy(conf);
+        return status;
+    }
+    *out = conf;
+    return WEIR_OK;
+}
+
+/* ---- errors ------------------------------------------------------------- */
+
+/* What passes by itself once brokers are back or have elected a leader. */
+static bool is_unreachable(rd_kafka_resp_err_t code)
+{
+    static const rd_kafka_resp_err_t codes[] = {
+        RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+        RD_KAFKA_RESP_ERR__RESOLVE,
+        RD_KAFKA_RESP_ERR__WAIT_COORD,
+        RD_KAFKA_RESP_ERR__NODE_UPDATE,
+        RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+        RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_NOT_CONTROLLER};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_forbidden(rd_kafka_resp_err_t code)
+{
+    static const rd_kafka_resp_err_t codes[] = {
+        RD_KAFKA_RESP_ERR__AUTHENTICATION,
+        RD_KAFKA_RESP_ERR__SSL,
+        RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+        RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM,
+        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum weir_status wr_kafka_status(int code)
+{
+    struct row {
+        rd_kafka_resp_err_t code;
+        enum weir_status status;
+    };
+    static const struct row rows[] = {
+        {RD_KAFKA_RESP_ERR_NO_ERROR, WEIR_OK},
+        {RD_KAFKA_RESP_ERR__TIMED_OUT, WEIR_E_TIMEOUT},
+        {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, WEIR_E_TIMEOUT},
+        {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, WEIR_E_TIMEOUT},
+        {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, WEIR_E_TIMEOUT},
+        {RD_KAFKA_RESP_ERR__QUEUE_FULL, WEIR_E_AGAIN},
+        {RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS, WEIR_E_AGAIN},
+        {RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, WEIR_E_AGAIN},
+        {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, WEIR_E_NOTFOUND},
+        {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, WEIR_E_NOTFOUND},
+        {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, WEIR_E_NOTFOUND},
+        {RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, WEIR_E_EXISTS},
+        {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, WEIR_E_TOOBIG},
+        {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, WEIR_E_TOOBIG},
+        {RD_KAFKA_RESP_ERR__FENCED, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_PRODUCER_FENCED, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, WEIR_E_FENCED},
+        {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, WEIR_E_AGAIN},
+        {RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED, WEIR_E_FENCED}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if ((int)rows[i].code == code) {
+            return rows[i].status;
+        }
+    }
+    return is_unreachable((rd_kafka_resp_err_t)code) ? WEIR_E_UNREACHABLE
+                                                     : WEIR_E_KAFKA;
+}
+
+enum weir_status wr_kafka_fail(struct weir_error *err,
+                               const struct wr_options *options, int code,
+                               const char *reason, const char *doing)
+{
+    enum weir_status status = wr_kafka_status(code);
+    const char *text = rd_kafka_err2str((rd_kafka_resp_err_t)code);
+    const char *servers = wr_options_text(options, "bootstrap.servers");
+    if (!reason || !*reason) {
+        reason = text;
+    }
+    if (status == WEIR_E_UNREACHABLE || status == WEIR_E_TIMEOUT) {
+        return weir_fail(err, status,
+                         "%s: no answer from %s (%s); is a broker running "
+                         "there and bootstrap.servers right?",
+                         doing, servers ? servers : "the broker", reason);
+    }
+    if (is_forbidden((rd_kafka_resp_err_t)code)) {
+        return weir_fail(err, status,
+                         "%s: the broker at %s does not permit it (%s); check "
+                         "security.protocol, the credentials and the ACLs",
+                         doing, servers ? servers : "?", reason);
+    }
+    return weir_fail(err, status, "%s: %s", doing, reason);
+}
+
+enum weir_status wr_kafka_fail_object(struct weir_error *err,
+                                      const struct wr_options *options,
+                                      rd_kafka_error_t *error,
+                                      const char *doing)
+{
+    if (!error) {
+        return WEIR_OK;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    enum weir_status status = wr_kafka_fail(
+        err, options, (int)code, rd_kafka_error_string(error), doing);
+    if (rd_kafka_error_txn_requires_abort(error)) {
+        status = WEIR_E_ABORT_TXN;
+    } else if (rd_kafka_error_is_fatal(error) && !is_forbidden(code)) {
+        status = WEIR_E_FENCED;
+    }
+    if (err) {
+        err->status = status;
+    }
+    rd_kafka_error_destroy(error);
+    return status;
+}
