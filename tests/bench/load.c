@@ -22,7 +22,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH_RECORDS = 1000, LINE_WORDS_MAX = 19, WORD_BYTES_MAX = 12 };
+enum {
+    KEY_BYTES = 16,
+    BATCH_RECORDS = 1000,
+    LINE_WORDS_MAX = 19,
+    WORD_BYTES_MAX = 12
+};
 
 static void die(const char *what, const char *why)
 {
@@ -46,7 +51,8 @@ static uint64_t next_random(uint64_t *state)
     return mix(*state);
 }
 
-/* Zipf by inversion over a table of cumulative weights: exact, log(n) a draw. */
+/* Zipf by inversion over a table of cumulative weights: exact, log(n) a draw.
+ */
 struct zipf {
     double *cumulative; /* [i]: P(rank <= i) */
     uint64_t n;
@@ -147,8 +153,7 @@ static rd_kafka_t *client_new(const char *bootstrap)
     set(conf, "queue.buffering.max.messages", "500000");
     set(conf, "enable.idempotence", "true");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_t *rk =
-        rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!rk)
         die("client", text);
     return rk;
@@ -205,100 +210,152 @@ static void send_batch(rd_kafka_t *rk, rd_kafka_topic_t *topic,
     }
 }
 
-int main(int argc, char **argv)
+struct options {
+    const char *bootstrap, *topic;
+    uint64_t records, keys, seed;
+    size_t value_bytes;
+    int partitions;
+    double exponent;
+    bool text;
+};
+
+static bool parse(int argc, char **argv, struct options *o)
 {
-    const char *bootstrap = NULL, *topic_name = NULL;
-    uint64_t records = 0, keys = 1000000, seed = 1;
-    size_t value_bytes = 100;
-    int partitions = 4;
-    double exponent = 0.99;
-    bool text = false;
-    static const struct option options[] = {
-        {"bootstrap", 1, NULL, 'b'},  {"topic", 1, NULL, 't'},
-        {"partitions", 1, NULL, 'p'}, {"records", 1, NULL, 'n'},
-        {"keys", 1, NULL, 'k'},       {"zipf", 1, NULL, 'z'},
+    static const struct option known[] = {
+        {"bootstrap", 1, NULL, 'b'},   {"topic", 1, NULL, 't'},
+        {"partitions", 1, NULL, 'p'},  {"records", 1, NULL, 'n'},
+        {"keys", 1, NULL, 'k'},        {"zipf", 1, NULL, 'z'},
         {"value-bytes", 1, NULL, 'v'}, {"seed", 1, NULL, 's'},
-        {"text", 0, NULL, 'x'},       {NULL, 0, NULL, 0}};
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        {"text", 0, NULL, 'x'},        {NULL, 0, NULL, 0}};
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
-        case 'b': bootstrap = optarg; break;
-        case 't': topic_name = optarg; break;
-        case 'p': partitions = (int)strtol(optarg, NULL, 10); break;
-        case 'n': records = strtoull(optarg, NULL, 10); break;
-        case 'k': keys = strtoull(optarg, NULL, 10); break;
-        case 'z': exponent = strtod(optarg, NULL); break;
-        case 'v': value_bytes = strtoull(optarg, NULL, 10); break;
-        case 's': seed = strtoull(optarg, NULL, 10); break;
-        case 'x': text = true; break;
-        default: return 2;
+        case 'b':
+            o->bootstrap = optarg;
+            break;
+        case 't':
+            o->topic = optarg;
+            break;
+        case 'p':
+            o->partitions = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'n':
+            o->records = strtoull(optarg, NULL, 10);
+            break;
+        case 'k':
+            o->keys = strtoull(optarg, NULL, 10);
+            break;
+        case 'z':
+            o->exponent = strtod(optarg, NULL);
+            break;
+        case 'v':
+            o->value_bytes = strtoull(optarg, NULL, 10);
+            break;
+        case 's':
+            o->seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'x':
+            o->text = true;
+            break;
+        default:
+            return false;
         }
     }
-    if (!bootstrap || !topic_name || records == 0 || keys == 0) {
+    return o->bootstrap && o->topic && o->records > 0 && o->keys > 0;
+}
+
+/* What a batch's messages point to, and what all records were made of. */
+struct maker {
+    const struct options *o;
+    struct zipf zipf;
+    uint64_t state; /* of the randomness */
+    size_t slot;    /* bytes for a value */
+    char *values;   /* BATCH_RECORDS slots */
+    char (*keys)[KEY_BYTES + 1];
+    uint64_t words, bytes; /* so far */
+};
+
+static void make(struct maker *k, int i, rd_kafka_message_t *m)
+{
+    memset(m, 0, sizeof *m);
+    char *value = k->values + (size_t)i * k->slot;
+    m->payload = value;
+    if (k->o->text) {
+        m->len = put_line(value, &k->zipf, &k->state);
+        k->words++;
+        for (size_t c = 0; c < m->len; c++)
+            k->words += value[c] == ' ';
+    } else {
+        /* a prime beyond any number of keys: a permutation of them */
+        uint64_t key =
+            zipf_draw(&k->zipf, &k->state) * 2654435761u % k->o->keys;
+        snprintf(k->keys[i], sizeof k->keys[i], "user-%011" PRIu64,
+                 key % 100000000000u);
+        m->key = k->keys[i];
+        m->key_len = KEY_BYTES;
+        m->len = k->o->value_bytes;
+        put_value(value, m->len, &k->state);
+    }
+    k->bytes += m->len + m->key_len;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static rd_kafka_topic_t *topic_open(rd_kafka_t *rk, const char *name)
+{
+    char text[256];
+    rd_kafka_topic_conf_t *conf = rd_kafka_topic_conf_new();
+    if (rd_kafka_topic_conf_set(conf, "partitioner", "murmur2_random", text,
+                                sizeof text) != RD_KAFKA_CONF_OK)
+        die("partitioner", text);
+    return rd_kafka_topic_new(rk, name, conf);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.keys = 1000000,
+                        .seed = 1,
+                        .value_bytes = 100,
+                        .partitions = 4,
+                        .exponent = 0.99};
+    if (!parse(argc, argv, &o)) {
         fprintf(stderr, "usage: load --bootstrap HOST:PORT --topic T "
                         "--records N [--partitions N] [--keys N] [--zipf S] "
                         "[--value-bytes N] [--seed N] [--text]\n");
         return 2;
     }
-
-    struct zipf z;
-    zipf_init(&z, keys, exponent);
-    rd_kafka_t *rk = client_new(bootstrap);
-    create_topic(rk, topic_name, partitions);
-    rd_kafka_topic_conf_t *topic_conf = rd_kafka_topic_conf_new();
-    char error[256];
-    if (rd_kafka_topic_conf_set(topic_conf, "partitioner", "murmur2_random",
-                                error, sizeof error) != RD_KAFKA_CONF_OK)
-        die("partitioner", error);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, topic_name, topic_conf);
-
-    enum { KEY_BYTES = 16 };
-    size_t slot = text ? LINE_WORDS_MAX * (WORD_BYTES_MAX + 1) : value_bytes;
-    char *values = malloc(BATCH_RECORDS * (slot + 1));
-    static char key[BATCH_RECORDS][KEY_BYTES + 1];
+    static char keys[BATCH_RECORDS][KEY_BYTES + 1];
     static rd_kafka_message_t batch[BATCH_RECORDS];
-    if (!values)
+    struct maker k = {.o = &o, .state = o.seed, .keys = keys};
+    k.slot = o.text ? LINE_WORDS_MAX * (WORD_BYTES_MAX + 1) : o.value_bytes + 1;
+    k.values = malloc(BATCH_RECORDS * k.slot);
+    if (!k.values)
         die("values", "no memory");
-    uint64_t state = seed, words = 0, bytes = 0;
-    struct timespec began, now;
-    clock_gettime(CLOCK_MONOTONIC, &began);
-    for (uint64_t sent = 0; sent < records;) {
+    zipf_init(&k.zipf, o.keys, o.exponent);
+    rd_kafka_t *rk = client_new(o.bootstrap);
+    create_topic(rk, o.topic, o.partitions);
+    rd_kafka_topic_t *topic = topic_open(rk, o.topic);
+    double began = now_s();
+    for (uint64_t sent = 0; sent < o.records;) {
         int count = 0;
-        for (; count < BATCH_RECORDS && sent < records; count++, sent++) {
-            rd_kafka_message_t *m = &batch[count];
-            memset(m, 0, sizeof *m);
-            m->payload = values + (size_t)count * (slot + 1);
-            if (text) {
-                m->len = put_line(m->payload, &z, &state);
-                words++;
-                for (size_t i = 0; i < m->len; i++)
-                    words += ((char *)m->payload)[i] == ' ';
-            } else {
-                /* a prime beyond any number of keys: a permutation of them */
-                uint64_t k = zipf_draw(&z, &state) * 2654435761u % keys;
-                snprintf(key[count], sizeof key[count], "user-%011" PRIu64,
-                         k % 100000000000u);
-                m->key = key[count];
-                m->key_len = KEY_BYTES;
-                m->len = value_bytes;
-                put_value(m->payload, value_bytes, &state);
-            }
-            bytes += m->len + m->key_len;
-        }
+        for (; count < BATCH_RECORDS && sent < o.records; count++, sent++)
+            make(&k, count, &batch[count]);
         send_batch(rk, topic, batch, count);
     }
     if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR)
         die("flush", "not all records were taken within 120 s");
     if (failed_count > 0)
         die("records refused", "the topic is incomplete");
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double took = (double)(now.tv_sec - began.tv_sec) +
-                  (double)(now.tv_nsec - began.tv_nsec) / 1e9;
     printf("{\"records\": %" PRIu64 ", \"words\": %" PRIu64
            ", \"bytes\": %" PRIu64 ", \"seconds\": %.3f}\n",
-           records, words, bytes, took);
+           o.records, k.words, k.bytes, now_s() - began);
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(rk);
-    free(values);
-    free(z.cumulative);
+    free(k.values);
+    free(k.zipf.cumulative);
     return 0;
 }

@@ -41,8 +41,8 @@
 
 enum {
     POLL_MS = 10,
-    DRAIN_SLACK = 4,   /* transaction markers take offsets at a log's end */
-    SETTLED_MS = 400,  /* committed offsets that rest so long are final */
+    DRAIN_SLACK = 4,  /* transaction markers take offsets at a log's end */
+    SETTLED_MS = 400, /* committed offsets that rest so long are final */
     PARTITIONS_MAX = 256
 };
 
@@ -99,8 +99,7 @@ static rd_kafka_t *client(const char *bootstrap, const char *group,
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text,
                               sizeof text) != RD_KAFKA_CONF_OK)
             die(settings[i][0], text);
-    rd_kafka_t *rk =
-        rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!rk)
         die("client", text);
     return rk;
@@ -121,8 +120,8 @@ static int partition_count(rd_kafka_t *rk, const char *topic)
     return count;
 }
 
-static rd_kafka_topic_partition_list_t *
-partitions_of(rd_kafka_t *rk, const char *topic)
+static rd_kafka_topic_partition_list_t *partitions_of(rd_kafka_t *rk,
+                                                      const char *topic)
 {
     int count = partition_count(rk, topic);
     if (count == 0)
@@ -264,8 +263,8 @@ static double progress(rd_kafka_t *rk, const struct options *o,
         return -1;
     if (between > o->drain_records) /* markers of transactions */
         between = o->drain_records;
-    return (double)read / 2 + (double)o->records / 2 * (double)between /
-                                  (double)o->drain_records;
+    return (double)read / 2 +
+           (double)o->records / 2 * (double)between / (double)o->drain_records;
 }
 
 static int run(const struct options *o)
@@ -324,14 +323,13 @@ static void put_one(const char *bootstrap, const char *topic)
     if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, text,
                           sizeof text) != RD_KAFKA_CONF_OK)
         die("bootstrap.servers", text);
-    rd_kafka_t *rk =
-        rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!rk)
         die("client", text);
     rd_kafka_resp_err_t e = rd_kafka_producev(
         rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY("first", 5),
-        RD_KAFKA_V_VALUE("first", 5),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE("first", 5), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_END);
     if (e)
         die("produce", rd_kafka_err2str(e));
     if (rd_kafka_flush(rk, 10000))
@@ -506,8 +504,9 @@ static int verify(const struct options *o)
         rd_kafka_message_destroy(m);
     }
     int64_t found = o->counts ? sum : seen;
-    printf("{\"output_records\": %" PRId64 ", \"keys\": %zu, \"found\": %" PRId64
-           ", \"expected\": %" PRId64 "}\n",
+    printf("{\"output_records\": %" PRId64
+           ", \"keys\": %zu, \"found\": %" PRId64 ", \"expected\": %" PRId64
+           "}\n",
            seen, counts.used, found, o->expect);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_consumer_close(rk);
@@ -518,49 +517,80 @@ static int verify(const struct options *o)
     return found == o->expect ? 0 : 1;
 }
 
-int main(int argc, char **argv)
+static bool parse(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"bootstrap", 1, NULL, 'b'}, {"group", 1, NULL, 'g'},
-        {"input", 1, NULL, 'i'},     {"output", 1, NULL, 'o'},
-        {"drain", 1, NULL, 'd'},     {"topic", 1, NULL, 't'},
-        {"from", 1, NULL, 'f'},      {"log", 1, NULL, 'l'},
-        {"records", 1, NULL, 'n'},   {"expect", 1, NULL, 'e'},
-        {"drain-records", 1, NULL, 'm'},
-        {"timeout-s", 1, NULL, 's'}, {"counts", 0, NULL, 'c'},
-        {NULL, 0, NULL, 0}};
-    struct options o = {.timeout_s = 600, .log = "/dev/null"};
-    const char *verb = argc > 1 ? argv[1] : "";
-    for (int c; argc > 1 &&
-                (c = getopt_long(argc - 1, argv + 1, "+", known, NULL)) != -1;) {
+        {"bootstrap", 1, NULL, 'b'},     {"group", 1, NULL, 'g'},
+        {"input", 1, NULL, 'i'},         {"output", 1, NULL, 'o'},
+        {"drain", 1, NULL, 'd'},         {"topic", 1, NULL, 't'},
+        {"from", 1, NULL, 'f'},          {"log", 1, NULL, 'l'},
+        {"records", 1, NULL, 'n'},       {"expect", 1, NULL, 'e'},
+        {"drain-records", 1, NULL, 'm'}, {"timeout-s", 1, NULL, 's'},
+        {"counts", 0, NULL, 'c'},        {NULL, 0, NULL, 0}};
+    for (int c; argc > 1 && (c = getopt_long(argc - 1, argv + 1, "+", known,
+                                             NULL)) != -1;) {
         switch (c) {
-        case 'b': o.bootstrap = optarg; break;
-        case 'g': o.group = optarg; break;
-        case 'i': o.input = optarg; break;
-        case 'o': o.output = optarg; break;
-        case 'd': o.drain = optarg; break;
-        case 't': o.topic = optarg; break;
-        case 'f': o.from = optarg; break;
-        case 'l': o.log = optarg; break;
-        case 'n': o.records = strtoll(optarg, NULL, 10); break;
-        case 'm': o.drain_records = strtoll(optarg, NULL, 10); break;
-        case 'e': o.expect = strtoll(optarg, NULL, 10); break;
-        case 's': o.timeout_s = (int)strtol(optarg, NULL, 10); break;
-        case 'c': o.counts = true; break;
-        default: return 2;
+        case 'b':
+            o->bootstrap = optarg;
+            break;
+        case 'g':
+            o->group = optarg;
+            break;
+        case 'i':
+            o->input = optarg;
+            break;
+        case 'o':
+            o->output = optarg;
+            break;
+        case 'd':
+            o->drain = optarg;
+            break;
+        case 't':
+            o->topic = optarg;
+            break;
+        case 'f':
+            o->from = optarg;
+            break;
+        case 'l':
+            o->log = optarg;
+            break;
+        case 'n':
+            o->records = strtoll(optarg, NULL, 10);
+            break;
+        case 'm':
+            o->drain_records = strtoll(optarg, NULL, 10);
+            break;
+        case 'e':
+            o->expect = strtoll(optarg, NULL, 10);
+            break;
+        case 's':
+            o->timeout_s = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'c':
+            o->counts = true;
+            break;
+        default:
+            return false;
         }
     }
-    o.command = argc > 1 ? argv + 1 + optind : argv;
-    bool command = argc > 1 && o.command[0] != NULL;
-    if (o.bootstrap && strcmp(verb, "run") == 0 && o.group && o.input &&
+    o->command = argv + 1 + optind;
+    return o->bootstrap != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.timeout_s = 600, .log = "/dev/null"};
+    const char *verb = argc > 1 ? argv[1] : "";
+    bool given = argc > 1 && parse(argc, argv, &o);
+    bool command = given && o.command[0] != NULL;
+    if (given && strcmp(verb, "run") == 0 && o.group && o.input &&
         o.records > 0 && command)
         return run(&o);
-    if (o.bootstrap && strcmp(verb, "first") == 0 && o.input && o.output &&
-        command)
+    if (given && strcmp(verb, "first") == 0 && o.input && o.output && command)
         return first(&o);
-    if (o.bootstrap && strcmp(verb, "ends") == 0 && o.topic)
+    if (given && strcmp(verb, "ends") == 0 && o.topic)
         return ends(&o);
-    if (o.bootstrap && strcmp(verb, "verify") == 0 && o.topic && o.from)
+    if (given && strcmp(verb, "verify") == 0 && o.topic && o.from)
         return verify(&o);
     fprintf(stderr, "usage: measure run|first|ends|verify --bootstrap B ... "
                     "(see the head of measure.c)\n");

@@ -1,3 +1,5 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # What the interop cases and the benchmark share: brokers, applications and topics. Sourced by bash, not run.
 # The caller sets: root (of the source tree), weir (the program), work (a folder of its own), broker_kind (weir|kafka).
 # Every process that is started is noted in $work/pids, every Kafka node in $work/kafkas; end_all ends them.

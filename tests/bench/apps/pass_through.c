@@ -7,6 +7,7 @@ WEIR_API enum weir_status weir_application(struct weir_builder *builder,
 {
     (void)err;
     weir_builder_application(builder, "bench-pass-through");
-    weir_stream_to(weir_builder_stream(builder, "events", NULL), "copies", NULL);
+    weir_stream_to(weir_builder_stream(builder, "events", NULL), "copies",
+                   NULL);
     return WEIR_OK;
 }
