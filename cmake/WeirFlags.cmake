@@ -52,6 +52,17 @@ endif()
 find_package(Threads REQUIRED)
 target_link_libraries(weir_flags INTERFACE Threads::Threads)
 
+# ThreadSanitizer does not know the C11 threads that librdkafka is built with:
+# every program gets ones made of pthreads. See tests/harness/c11_threads.c.
+if(WEIR_SANITIZE MATCHES "thread")
+  add_library(weir_c11_threads OBJECT "${CMAKE_SOURCE_DIR}/tests/harness/c11_threads.c")
+  target_compile_options(weir_c11_threads PRIVATE -fsanitize=${WEIR_SANITIZE})
+  target_compile_definitions(weir_c11_threads PRIVATE _GNU_SOURCE)
+  target_link_libraries(weir_flags INTERFACE $<TARGET_OBJECTS:weir_c11_threads>)
+  list(APPEND WEIR_TEST_ENVIRONMENT
+    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/harness/tsan.supp")
+endif()
+
 # weir_room(NAME SOURCES... ) makes the static library of a room.
 #   weir_room(stores SOURCES rocks.c memory.c LINKS weir_base PkgConfig::ROCKSDB)
 function(weir_room name)
