@@ -192,7 +192,9 @@ const char *wr_buf_text(struct wr_buf *buf)
 
 void wr_reader_init(struct wr_reader *reader, struct weir_bytes bytes)
 {
-    *reader = (struct wr_reader){.data = bytes.data, .len = bytes.len};
+    static const uint8_t nothing[1] = {0}; /* no arithmetic on a null pointer */
+    *reader = (struct wr_reader){.data = bytes.data ? bytes.data : nothing,
+                                 .len = bytes.data ? bytes.len : 0};
 }
 
 void wr_reader_fail(struct wr_reader *reader, enum weir_status status)
@@ -211,10 +213,6 @@ static const uint8_t *reader_take(struct wr_reader *reader, size_t n)
     if (n > wr_reader_left(reader)) {
         reader->status = WEIR_E_TRUNCATED;
         return NULL;
-    }
-    static const uint8_t nothing[1] = {0};
-    if (!reader->data) {
-        return nothing; /* n is 0; no arithmetic on a null pointer */
     }
     const uint8_t *at = reader->data + reader->pos;
     reader->pos += n;

@@ -19,8 +19,10 @@
 /** Same length and same bytes; null equals only null. */
 static inline bool wr_bytes_equal(struct weir_bytes a, struct weir_bytes b)
 {
-    return a.len == b.len && (a.data == NULL) == (b.data == NULL) &&
-           (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    if (a.data == NULL || b.data == NULL) {
+        return a.data == b.data;
+    }
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /** Unsigned byte order, a shorter prefix first: the order of RocksDB and of
@@ -158,7 +160,7 @@ const char *wr_buf_text(struct wr_buf *buf);
 
 /** A position in bytes that someone else owns. */
 struct wr_reader {
-    const uint8_t *data;     /* lent for the reader's life */
+    const uint8_t *data;     /* lent for the reader's life; never NULL */
     size_t len;              /* bytes in all */
     size_t pos;              /* next byte to read, <= len */
     enum weir_status status; /* WEIR_OK, _TRUNCATED, _CORRUPT (malformed) */
