@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * weir consume: the records of a topic, one a line, from where it is told to
+ * begin, until it is told to end. Partitions are assigned directly, so that no
+ * group is joined and nothing is committed.
+ *
+ * In text, a line is "key TAB value" where there is a key, else the value; null
+ * is shown as the word null. In JSON a line is one object. */
+#include "cli/kafka_door.h"
+#include "cli/tools.h"
+
+#include "runtime/serde.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define POLL_MS 200
+
+struct consume {
+    struct wr_door door;
+    const char *topic;
+    int64_t from;       /* an offset, or RD_KAFKA_OFFSET_* */
+    int32_t partition;  /* -1: all */
+    int64_t max;        /* records; -1: no limit */
+    bool exit_at_end;
+    bool json;
+    const struct weir_serde *key_serde;
+    const struct weir_serde *value_serde;
+    int partitions; /* assigned */
+    int at_end;     /* of these */
+    int64_t count;
+    struct weir_writer line;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* ---- one record --------------------------------------------------------- */
+
+/* A text for a person: JSON without the quotes of a string. */
+static enum weir_status show(struct consume *c, const struct weir_serde *serde,
+                             struct weir_bytes bytes, struct weir_error *err)
+{
+    if (!bytes.data) {
+        wr_buf_put_text(&c->line.buf, "null");
+        return WEIR_OK;
+    }
+    if (!c->json && (serde == &weir_serde_text || serde == &weir_serde_bytes)) {
+        wr_buf_put_bytes(&c->line.buf, bytes);
+        return WEIR_OK;
+    }
+    return serde->to_json(bytes, &c->line, err);
+}
+
+static struct weir_bytes view(const void *data, size_t len)
+{
+    return weir_bytes(data, data ? len : 0);
+}
+
+static void put_headers(struct consume *c, const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers = NULL;
+    const char *name;
+    const void *value;
+    size_t size;
+    wr_buf_put_text(&c->line.buf, ",\"headers\":[");
+    if (rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value,
+                                                   &size) ==
+                           RD_KAFKA_RESP_ERR_NO_ERROR;
+             i++) {
+            wr_buf_put_text(&c->line.buf, i ? ",[" : "[");
+            wr_json_text(&c->line.buf, weir_text(name));
+            wr_buf_put_text(&c->line.buf, ",");
+            if (value) {
+                wr_json_text(&c->line.buf, weir_bytes(value, size));
+            } else {
+                wr_buf_put_text(&c->line.buf, "null");
+            }
+            wr_buf_put_text(&c->line.buf, "]");
+        }
+    }
+    wr_buf_put_text(&c->line.buf, "]");
+}
+
+static enum weir_status put_json(struct consume *c, const rd_kafka_message_t *m,
+                                 struct weir_error *err)
+{
+    rd_kafka_timestamp_type_t type;
+    wr_buf_printf(&c->line.buf,
+                  "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,"
+                  "\"timestamp\":%lld,\"key\":",
+                  c->topic, m->partition, (long long)m->offset,
+                  (long long)rd_kafka_message_timestamp(m, &type));
+    enum weir_status s =
+        show(c, c->key_serde, view(m->key, m->key_len), err);
+    wr_buf_put_text(&c->line.buf, ",\"value\":");
+    s = s == WEIR_OK ? show(c, c->value_serde, view(m->payload, m->len), err)
+                     : s;
+    put_headers(c, m);
+    wr_buf_put_text(&c->line.buf, "}\n");
+    return s;
+}
+
+static enum weir_status put_text(struct consume *c, const rd_kafka_message_t *m,
+                                 struct weir_error *err)
+{
+    enum weir_status s = WEIR_OK;
+    if (m->key) {
+        s = show(c, c->key_serde, view(m->key, m->key_len), err);
+        wr_buf_put_text(&c->line.buf, "\t");
+    }
+    s = s == WEIR_OK ? show(c, c->value_serde, view(m->payload, m->len), err)
+                     : s;
+    wr_buf_put_text(&c->line.buf, "\n");
+    return s;
+}
+
+static enum weir_status print_record(struct consume *c,
+                                     const rd_kafka_message_t *m,
+                                     struct weir_error *err)
+{
+    wr_buf_reset(&c->line.buf);
+    enum weir_status s = c->json ? put_json(c, m, err) : put_text(c, m, err);
+    if (s != WEIR_OK) {
+        return weir_fail_prefix(err, s,
+                                "topic '%s' partition %d offset %lld (see "
+                                "--key-type and --value-type)",
+                                c->topic, m->partition, (long long)m->offset);
+    }
+    struct weir_bytes line = wr_buf_view(&c->line.buf);
+    c->count++;
+    if (fwrite(line.data, 1, line.len, stdout) != line.len) {
+        return weir_fail(err, WEIR_E_IO, "cannot write to standard output");
+    }
+    return WEIR_OK;
+}
+
+/* ---- the loop ----------------------------------------------------------- */
+
+static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
+                               struct weir_error *err)
+{
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        c->at_end++;
+        return WEIR_OK;
+    }
+    if (m->err) {
+        return wr_door_fail(&c->door, m->err, rd_kafka_message_errstr(m), err,
+                            "topic '%s' partition %d", c->topic, m->partition);
+    }
+    return print_record(c, m, err);
+}
+
+static bool is_done(const struct consume *c)
+{
+    return interrupted || (c->max >= 0 && c->count >= c->max) ||
+           (c->exit_at_end && c->at_end >= c->partitions);
+}
+
+static enum weir_status consume_all(struct consume *c, struct weir_error *err)
+{
+    enum weir_status s = WEIR_OK;
+    while (s == WEIR_OK && !is_done(c)) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(c->door.client, POLL_MS);
+        if (!m) {
+            (void)fflush(stdout);
+            continue;
+        }
+        s = handle(c, m, err);
+        rd_kafka_message_destroy(m);
+    }
+    if (fflush(stdout) != 0 && s == WEIR_OK) {
+        s = weir_fail(err, WEIR_E_IO, "cannot write to standard output");
+    }
+    return s;
+}
+
+/* ---- set-up ------------------------------------------------------------- */
+
+static enum weir_status count_partitions(struct consume *c,
+                                         int *out, struct weir_error *err)
+{
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(c->door.client, 1, NULL, &md,
+                                                 c->door.timeout_ms);
+    if (code) {
+        return wr_door_fail(&c->door, code, NULL, err, "topic '%s'", c->topic);
+    }
+    *out = 0;
+    for (int i = 0; i < md->topic_cnt; i++) {
+        if (strcmp(md->topics[i].topic, c->topic) == 0) {
+            *out = md->topics[i].partition_cnt;
+        }
+    }
+    rd_kafka_metadata_destroy(md);
+    if (*out == 0) {
+        return weir_fail(err, WEIR_E_NOTFOUND,
+                         "topic '%s' does not exist; 'weir topic create %s' "
+                         "makes it",
+                         c->topic, c->topic);
+    }
+    if (c->partition >= *out) {
+        return weir_fail(err, WEIR_E_NOTFOUND,
+                         "topic '%s' has %d partitions, there is no %d",
+                         c->topic, *out, c->partition);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status assign(struct consume *c, struct weir_error *err)
+{
+    int count = 0;
+    enum weir_status s = count_partitions(c, &count, err);
+    if (s != WEIR_OK) {
+        return s;
+    }
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++) {
+        if (c->partition < 0 || c->partition == i) {
+            rd_kafka_topic_partition_list_add(list, c->topic, i)->offset =
+                c->from;
+        }
+    }
+    c->partitions = list->cnt;
+    rd_kafka_resp_err_t code = rd_kafka_assign(c->door.client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? wr_door_fail(&c->door, code, NULL, err, "topic '%s'",
+                               c->topic)
+                : WEIR_OK;
+}
+
+static enum weir_status read_from(const char *text, int64_t *out,
+                                  struct weir_error *err)
+{
+    if (strcmp(text, "beginning") == 0) {
+        *out = RD_KAFKA_OFFSET_BEGINNING;
+        return WEIR_OK;
+    }
+    if (strcmp(text, "end") == 0) {
+        *out = RD_KAFKA_OFFSET_END;
+        return WEIR_OK;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno || end == text || *end) {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "--from %s: want beginning, end, an offset, or -N for "
+                         "the last N of each partition",
+                         text);
+    }
+    *out = v < 0 ? RD_KAFKA_OFFSET_TAIL(-v) : v;
+    return WEIR_OK;
+}
+
+static enum weir_status read_serde(const struct wr_cli *cli, const char *option,
+                                   const struct weir_serde **out,
+                                   struct weir_error *err)
+{
+    const char *name = wr_cli_text(cli, option, "text");
+    *out = wr_serde_by_name(name);
+    return *out ? WEIR_OK
+                : weir_fail(err, WEIR_E_CONFIG,
+                            "--%s %s: want bytes, text, int64, double or json",
+                            option, name);
+}
+
+static enum weir_status configure(const struct wr_cli *cli, struct consume *c,
+                                  struct weir_error *err)
+{
+    int64_t partition = 0;
+    c->topic = cli->operands[0];
+    c->exit_at_end = wr_cli_has(cli, "exit");
+    enum weir_status s =
+        wr_cli_int(cli, "partition", -1, 0, INT32_MAX, &partition, err);
+    c->partition = (int32_t)partition;
+    s = s == WEIR_OK ? wr_cli_int(cli, "max", -1, 0, INT64_MAX, &c->max, err)
+                     : s;
+    s = s == WEIR_OK
+            ? read_from(wr_cli_text(cli, "from", "beginning"), &c->from, err)
+            : s;
+    s = s == WEIR_OK ? read_serde(cli, "key-type", &c->key_serde, err) : s;
+    s = s == WEIR_OK ? read_serde(cli, "value-type", &c->value_serde, err) : s;
+    return s == WEIR_OK ? wr_door_json(cli, &c->json, err) : s;
+}
+
+int wr_consume(struct wr_cli *cli)
+{
+    struct wr_client_setting forced[] = {
+        {"enable.partition.eof", "true"},
+        {"enable.auto.commit", "false"},
+        {"group.id", "weir-consume"}, /* required, never joined */
+        {"isolation.level", wr_cli_has(cli, "uncommitted") ? "read_uncommitted"
+                                                           : "read_committed"},
+        {NULL, NULL}};
+    struct weir_error err = {0};
+    struct consume c = {0};
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    wr_buf_init(&c.line.buf, (size_t)512 << 20);
+    enum weir_status s = configure(cli, &c, &err);
+    s = s == WEIR_OK ? wr_door_open(cli, WR_CLIENT_CONSUMER, forced, &c.door,
+                                    &err)
+                     : s;
+    if (s == WEIR_OK) {
+        (void)rd_kafka_poll_set_consumer(c.door.client);
+        s = assign(&c, &err);
+        s = s == WEIR_OK ? consume_all(&c, &err) : s;
+        (void)rd_kafka_consumer_close(c.door.client);
+    }
+    wr_door_close(&c.door);
+    wr_buf_done(&c.line.buf);
+    return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);
+}

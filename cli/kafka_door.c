@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Clients of the tools. Their properties go through the same table and checks as
+ * an application's, so that one client.properties serves both. */
+#include "cli/kafka_door.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STANDARD_BOOTSTRAP "127.0.0.1:9092"
+
+static enum weir_status read_config(const struct wr_cli *cli,
+                                    struct weir_config *config,
+                                    struct weir_error *err)
+{
+    const char *text;
+    for (size_t i = 0; (text = wr_cli_value(cli, "file", i)) != NULL; i++) {
+        enum weir_status s = weir_config_load(config, text, err);
+        if (s != WEIR_OK) {
+            return s;
+        }
+    }
+    for (size_t i = 0; (text = wr_cli_value(cli, "set", i)) != NULL; i++) {
+        enum weir_status s =
+            wr_options_set_pair(config->options, text, "-X", err);
+        if (s != WEIR_OK) {
+            return s;
+        }
+    }
+    const char *given = wr_cli_text(cli, "bootstrap-server", NULL);
+    if (!given && wr_options_is_set(config->options, "bootstrap.servers")) {
+        return WEIR_OK;
+    }
+    const char *env = getenv("WEIR_BOOTSTRAP_SERVERS");
+    return weir_config_set(config, "bootstrap.servers",
+                           given        ? given
+                           : env && *env ? env
+                                         : STANDARD_BOOTSTRAP,
+                           err);
+}
+
+static enum weir_status make_client(struct wr_door *door,
+                                    enum wr_client_kind kind,
+                                    const struct wr_client_setting *forced,
+                                    struct weir_error *err)
+{
+    char reason[512];
+    rd_kafka_conf_t *conf = NULL;
+    struct wr_client_spec spec = {.kind = kind,
+                                  .options = door->config->options,
+                                  .client_id = "weir-cli",
+                                  .forced = forced,
+                                  .opaque = door->opaque};
+    enum weir_status s = wr_client_conf(&spec, &conf, err);
+    if (s != WEIR_OK) {
+        return s;
+    }
+    if (door->on_delivery) {
+        rd_kafka_conf_set_dr_msg_cb(conf, door->on_delivery);
+    }
+    door->client = rd_kafka_new(kind == WR_CLIENT_CONSUMER ? RD_KAFKA_CONSUMER
+                                                           : RD_KAFKA_PRODUCER,
+                                conf, reason, sizeof(reason));
+    if (!door->client) {
+        rd_kafka_conf_destroy(conf);
+        return weir_fail(err, WEIR_E_CONFIG, "client: %s", reason);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_door_open(const struct wr_cli *cli, enum wr_client_kind kind,
+                              const struct wr_client_setting *forced,
+                              struct wr_door *door, struct weir_error *err)
+{
+    int64_t seconds = 0;
+    door->client = NULL;
+    door->config = weir_config_new();
+    enum weir_status s =
+        door->config ? WEIR_OK : weir_fail(err, WEIR_E_NOMEM, "out of memory");
+    s = s == WEIR_OK ? wr_cli_int(cli, "timeout", 10, 1, 86400, &seconds, err)
+                     : s;
+    s = s == WEIR_OK ? read_config(cli, door->config, err) : s;
+    if (s == WEIR_OK) {
+        door->timeout_ms = (int)seconds * 1000;
+        s = make_client(door, kind, forced, err);
+    }
+    if (s != WEIR_OK) {
+        wr_door_close(door);
+    }
+    return s;
+}
+
+void wr_door_close(struct wr_door *door)
+{
+    if (door->client) {
+        rd_kafka_destroy(door->client);
+    }
+    weir_config_free(door->config);
+    *door = (struct wr_door){0};
+}
+
+enum weir_status wr_door_fail(const struct wr_door *door,
+                              rd_kafka_resp_err_t code, const char *reason,
+                              struct weir_error *err, const char *format, ...)
+{
+    char doing[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(doing, sizeof(doing), format, args);
+    va_end(args);
+    return wr_kafka_fail(err, door->config->options, code, reason, doing);
+}
+
+enum weir_status wr_door_wait(struct wr_door *door, rd_kafka_queue_t *queue,
+                              const char *doing, rd_kafka_event_t **out,
+                              struct weir_error *err)
+{
+    /* The request itself times out first; the slack is for its answer. */
+    rd_kafka_event_t *event =
+        rd_kafka_queue_poll(queue, door->timeout_ms + 2000);
+    if (!event) {
+        return wr_door_fail(door, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, err, "%s",
+                            doing);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code) {
+        enum weir_status s = wr_door_fail(
+            door, code, rd_kafka_event_error_string(event), err, "%s", doing);
+        rd_kafka_event_destroy(event);
+        return s;
+    }
+    *out = event;
+    return WEIR_OK;
+}
+
+enum weir_status wr_door_json(const struct wr_cli *cli, bool *out,
+                              struct weir_error *err)
+{
+    const char *format = wr_cli_text(cli, "output", "table");
+    *out = strcmp(format, "json") == 0;
+    if (!*out && strcmp(format, "table") != 0) {
+        return weir_fail(err, WEIR_E_CONFIG, "-o %s: want table or json",
+                         format);
+    }
+    return WEIR_OK;
+}
+
+bool wr_door_confirm(const char *question)
+{
+    char answer[16];
+    if (!isatty(STDIN_FILENO)) {
+        return false;
+    }
+    (void)fprintf(stderr, "%s [y/N] ", question);
+    return fgets(answer, sizeof(answer), stdin) &&
+           (answer[0] == 'y' || answer[0] == 'Y');
+}
