@@ -137,8 +137,9 @@ static int bad_option(const struct wr_cli *cli, char **argv, int kind)
         return wr_cli_usage(cli, "there is no option '-%c'", optopt);
     }
     const char *near = nearest_option(cli->command, given + 2);
-    return near ? wr_cli_usage(cli, "there is no option '%s'; did you mean "
-                                    "'--%s'?",
+    return near ? wr_cli_usage(cli,
+                               "there is no option '%s'; did you mean "
+                               "'--%s'?",
                                given, near)
                 : wr_cli_usage(cli, "there is no option '%s'", given);
 }
@@ -150,11 +151,9 @@ static void build_getopt(const struct wr_cli_command *command,
     size_t s = 0;
     shorts[s++] = ':'; /* tell a missing argument from an unknown option */
     for (const struct wr_cli_option *o = command->options; o && o->name; o++) {
-        longs[n] = (struct option){o->name,
-                                   o->argument ? required_argument : no_argument,
-                                   NULL,
-                                   o->letter ? o->letter
-                                             : LONG_FIRST + (int)n};
+        longs[n] = (struct option){
+            o->name, o->argument ? required_argument : no_argument, NULL,
+            o->letter ? o->letter : LONG_FIRST + (int)n};
         if (o->letter) {
             shorts[s++] = o->letter;
             if (o->argument) {
@@ -172,8 +171,8 @@ static void build_getopt(const struct wr_cli_command *command,
 static int row_of_value(const struct wr_cli_command *command, int value)
 {
     for (int i = 0; command->options && command->options[i].name; i++) {
-        if (value == LONG_FIRST + i ||
-            (command->options[i].letter && value == command->options[i].letter)) {
+        if (value == LONG_FIRST + i || (command->options[i].letter &&
+                                        value == command->options[i].letter)) {
             return i;
         }
     }

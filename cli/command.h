@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a command of the program is: one table row for its name and sentence, one
- * row per option. Parsing, --help and the man page all come from these rows, so
- * they cannot disagree.
+ * What a command of the program is: one table row for its name and sentence,
+ * one row per option. Parsing, --help and the man page all come from these
+ * rows, so they cannot disagree.
  *
  * Data goes to standard output, everything else to standard error. */
 #ifndef WEIR_CLI_COMMAND_H
@@ -13,9 +13,9 @@
 /** Exit codes of every command; documented in weir(1), stable. */
 enum wr_exit {
     WR_EXIT_OK = 0,
-    WR_EXIT_FAILED = 1,       /* anything without a code of its own */
-    WR_EXIT_USAGE = 2,        /* the command line or the configuration is wrong */
-    WR_EXIT_LOAD = 3,         /* the application does not load */
+    WR_EXIT_FAILED = 1, /* anything without a code of its own */
+    WR_EXIT_USAGE = 2,  /* the command line or the configuration is wrong */
+    WR_EXIT_LOAD = 3,   /* the application does not load */
     WR_EXIT_UNREACHABLE = 4,  /* broker or worker does not answer */
     WR_EXIT_NOTFOUND = 5,     /* topic, group, store or key is not there */
     WR_EXIT_INCOMPATIBLE = 6, /* state or topology does not fit */
@@ -44,13 +44,13 @@ struct wr_cli {
 };
 
 struct wr_cli_command {
-    const char *name;                   /* "topic create" */
-    const char *operands;               /* "TOPIC...", or "" */
-    const char *summary;                /* one line */
-    const char *description;            /* paragraphs for the man page */
+    const char *name;                    /* "topic create" */
+    const char *operands;                /* "TOPIC...", or "" */
+    const char *summary;                 /* one line */
+    const char *description;             /* paragraphs for the man page */
     const struct wr_cli_option *options; /* ended by name NULL; at most 31 */
-    int operand_min, operand_max;       /* -1: no bound */
-    int (*run)(struct wr_cli *cli);     /* returns an enum wr_exit */
+    int operand_min, operand_max;        /* -1: no bound */
+    int (*run)(struct wr_cli *cli);      /* returns an enum wr_exit */
     /** Takes argv as it is (options are the command's own affair) when not
      *  NULL; `run` is NULL then. */
     int (*run_argv)(int argc, char **argv);
@@ -66,11 +66,9 @@ const char *wr_cli_text(const struct wr_cli *cli, const char *name,
 const char *wr_cli_value(const struct wr_cli *cli, const char *name, size_t i);
 /** An integer within [min, max], or `standard` when not given.
  *  Errors: WEIR_E_CONFIG naming the option. */
-WEIR_MUST_CHECK enum weir_status wr_cli_int(const struct wr_cli *cli,
-                                            const char *name, int64_t standard,
-                                            int64_t min, int64_t max,
-                                            int64_t *out,
-                                            struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status
+wr_cli_int(const struct wr_cli *cli, const char *name, int64_t standard,
+           int64_t min, int64_t max, int64_t *out, struct weir_error *err);
 
 /** Parses argv (argv[0] is ignored) for a command and runs it; handles --help.
  *  Returns the exit code. */
@@ -84,7 +82,8 @@ extern const struct wr_cli_command wr_commands[];
 
 /** "weir: text" to standard error; returns the status' exit code. */
 int wr_cli_fail(const struct weir_error *err);
-/** Usage error: "weir COMMAND: text" and where help is; returns WR_EXIT_USAGE. */
+/** Usage error: "weir COMMAND: text" and where help is; returns WR_EXIT_USAGE.
+ */
 int wr_cli_usage(const struct wr_cli *cli, const char *format, ...)
     WEIR_PRINTF(2, 3);
 

@@ -21,9 +21,9 @@
 struct consume {
     struct wr_door door;
     const char *topic;
-    int64_t from;       /* an offset, or RD_KAFKA_OFFSET_* */
-    int32_t partition;  /* -1: all */
-    int64_t max;        /* records; -1: no limit */
+    int64_t from;      /* an offset, or RD_KAFKA_OFFSET_* */
+    int32_t partition; /* -1: all */
+    int64_t max;       /* records; -1: no limit */
     bool exit_at_end;
     bool json;
     const struct weir_serde *key_serde;
@@ -72,9 +72,9 @@ static void put_headers(struct consume *c, const rd_kafka_message_t *m)
     size_t size;
     wr_buf_put_text(&c->line.buf, ",\"headers\":[");
     if (rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value,
-                                                   &size) ==
-                           RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (size_t i = 0;
+             rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+             RD_KAFKA_RESP_ERR_NO_ERROR;
              i++) {
             wr_buf_put_text(&c->line.buf, i ? ",[" : "[");
             wr_json_text(&c->line.buf, weir_text(name));
@@ -99,8 +99,7 @@ static enum weir_status put_json(struct consume *c, const rd_kafka_message_t *m,
                   "\"timestamp\":%lld,\"key\":",
                   c->topic, m->partition, (long long)m->offset,
                   (long long)rd_kafka_message_timestamp(m, &type));
-    enum weir_status s =
-        show(c, c->key_serde, view(m->key, m->key_len), err);
+    enum weir_status s = show(c, c->key_serde, view(m->key, m->key_len), err);
     wr_buf_put_text(&c->line.buf, ",\"value\":");
     s = s == WEIR_OK ? show(c, c->value_serde, view(m->payload, m->len), err)
                      : s;
@@ -185,12 +184,12 @@ static enum weir_status consume_all(struct consume *c, struct weir_error *err)
 
 /* ---- set-up ------------------------------------------------------------- */
 
-static enum weir_status count_partitions(struct consume *c,
-                                         int *out, struct weir_error *err)
+static enum weir_status count_partitions(struct consume *c, int *out,
+                                         struct weir_error *err)
 {
     const struct rd_kafka_metadata *md = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(c->door.client, 1, NULL, &md,
-                                                 c->door.timeout_ms);
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(c->door.client, 1, NULL, &md, c->door.timeout_ms);
     if (code) {
         return wr_door_fail(&c->door, code, NULL, err, "topic '%s'", c->topic);
     }
@@ -233,9 +232,9 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
     c->partitions = list->cnt;
     rd_kafka_resp_err_t code = rd_kafka_assign(c->door.client, list);
     rd_kafka_topic_partition_list_destroy(list);
-    return code ? wr_door_fail(&c->door, code, NULL, err, "topic '%s'",
-                               c->topic)
-                : WEIR_OK;
+    return code
+               ? wr_door_fail(&c->door, code, NULL, err, "topic '%s'", c->topic)
+               : WEIR_OK;
 }
 
 static enum weir_status read_from(const char *text, int64_t *out,
@@ -309,9 +308,9 @@ int wr_consume(struct wr_cli *cli)
     (void)sigaction(SIGTERM, &action, NULL);
     wr_buf_init(&c.line.buf, (size_t)512 << 20);
     enum weir_status s = configure(cli, &c, &err);
-    s = s == WEIR_OK ? wr_door_open(cli, WR_CLIENT_CONSUMER, forced, &c.door,
-                                    &err)
-                     : s;
+    s = s == WEIR_OK
+            ? wr_door_open(cli, WR_CLIENT_CONSUMER, forced, &c.door, &err)
+            : s;
     if (s == WEIR_OK) {
         (void)rd_kafka_poll_set_consumer(c.door.client);
         s = assign(&c, &err);

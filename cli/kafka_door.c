@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Clients of the tools. Their properties go through the same table and checks as
- * an application's, so that one client.properties serves both. */
+ * Clients of the tools. Their properties go through the same table and checks
+ * as an application's, so that one client.properties serves both. */
 #include "cli/kafka_door.h"
 
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static enum weir_status read_config(const struct wr_cli *cli,
     }
     const char *env = getenv("WEIR_BOOTSTRAP_SERVERS");
     return weir_config_set(config, "bootstrap.servers",
-                           given        ? given
+                           given         ? given
                            : env && *env ? env
                                          : STANDARD_BOOTSTRAP,
                            err);
@@ -70,7 +70,8 @@ static enum weir_status make_client(struct wr_door *door,
     return WEIR_OK;
 }
 
-enum weir_status wr_door_open(const struct wr_cli *cli, enum wr_client_kind kind,
+enum weir_status wr_door_open(const struct wr_cli *cli,
+                              enum wr_client_kind kind,
                               const struct wr_client_setting *forced,
                               struct wr_door *door, struct weir_error *err)
 {

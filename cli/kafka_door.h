@@ -15,8 +15,7 @@
     {"bootstrap-server", 'b', "HOST:PORT",                                     \
      "Broker to reach (default: $WEIR_BOOTSTRAP_SERVERS, else "                \
      "127.0.0.1:9092)."},                                                      \
-        {"set", 'X', "KEY=VALUE",                                              \
-         "Sets a client property; may be repeated."},                          \
+        {"set", 'X', "KEY=VALUE", "Sets a client property; may be repeated."}, \
         {"file", 'F', "FILE", "Reads properties from a file."},                \
     {                                                                          \
         "timeout", 0, "SECONDS", "Gives up after so long (default 10)."        \
@@ -32,8 +31,9 @@ struct wr_door {
 };
 
 /** Makes a client of the kind from the command line. The door's on_delivery and
- *  opaque are read, the rest is set; the door is empty on failure. `forced` settings win over
- *  the user's; may be NULL. Errors: WEIR_E_CONFIG; nobody is contacted yet. */
+ *  opaque are read, the rest is set; the door is empty on failure. `forced`
+ * settings win over the user's; may be NULL. Errors: WEIR_E_CONFIG; nobody is
+ * contacted yet. */
 WEIR_MUST_CHECK enum weir_status
 wr_door_open(const struct wr_cli *cli, enum wr_client_kind kind,
              const struct wr_client_setting *forced, struct wr_door *door,
@@ -49,16 +49,14 @@ enum weir_status wr_door_fail(const struct wr_door *door,
 
 /** Runs an admin request: waits for its one event, which is given
  *  (rd_kafka_event_destroy). Errors: unreachable, refused. */
-WEIR_MUST_CHECK enum weir_status wr_door_wait(struct wr_door *door,
-                                              rd_kafka_queue_t *queue,
-                                              const char *doing,
-                                              rd_kafka_event_t **out,
-                                              struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status
+wr_door_wait(struct wr_door *door, rd_kafka_queue_t *queue, const char *doing,
+             rd_kafka_event_t **out, struct weir_error *err);
 
-/** "-o": true for JSON. Errors: WEIR_E_CONFIG for anything but table and json. */
-WEIR_MUST_CHECK enum weir_status wr_door_json(const struct wr_cli *cli,
-                                              bool *out,
-                                              struct weir_error *err);
+/** "-o": true for JSON. Errors: WEIR_E_CONFIG for anything but table and json.
+ */
+WEIR_MUST_CHECK enum weir_status
+wr_door_json(const struct wr_cli *cli, bool *out, struct weir_error *err);
 
 /** Asks a yes/no question on the terminal; false when there is none. */
 bool wr_door_confirm(const char *question);

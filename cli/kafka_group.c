@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * weir group list | describe. An application's group has its application.id for
- * a name; besides its inputs a weir application commits nothing, so what is shown
- * is its lag. */
+ * a name; besides its inputs a weir application commits nothing, so what is
+ * shown is its lag. */
 #include "cli/kafka_door.h"
 #include "cli/tools.h"
 
@@ -109,9 +109,9 @@ static void print_member(const rd_kafka_MemberDescription_t *m, bool json,
     (void)printf(json ? "]}" : "\n");
 }
 
-static enum weir_status print_members(const rd_kafka_ConsumerGroupDescription_t *g,
-                                      const char *name, bool json,
-                                      struct weir_error *err)
+static enum weir_status
+print_members(const rd_kafka_ConsumerGroupDescription_t *g, const char *name,
+              bool json, struct weir_error *err)
 {
     const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(g);
     rd_kafka_consumer_group_state_t state =
@@ -129,9 +129,10 @@ static enum weir_status print_members(const rd_kafka_ConsumerGroupDescription_t 
     const char *assignor =
         rd_kafka_ConsumerGroupDescription_partition_assignor(g);
     size_t count = rd_kafka_ConsumerGroupDescription_member_count(g);
-    (void)printf(json ? "{\"group\":\"%s\",\"state\":\"%s\",\"assignor\":\"%s\","
-                        "\"members\":["
-                      : "group %s  state %s  assignor %s\nmembers\n",
+    (void)printf(json
+                     ? "{\"group\":\"%s\",\"state\":\"%s\",\"assignor\":\"%s\","
+                       "\"members\":["
+                     : "group %s  state %s  assignor %s\nmembers\n",
                  name, rd_kafka_consumer_group_state_name(state),
                  assignor ? assignor : "");
     for (size_t i = 0; i < count; i++) {
@@ -184,11 +185,12 @@ static enum weir_status print_offset(struct wr_door *door,
                             p->partition);
     }
     int64_t lag = p->offset >= 0 ? high - p->offset : high - low;
-    (void)printf(json ? "%s{\"topic\":\"%s\",\"partition\":%d,\"committed\":%lld,"
-                        "\"end\":%lld,\"lag\":%lld}"
-                      : "%s  %-40s %-10d %-14lld %-14lld %lld\n",
-                 json && !first ? "," : "", p->topic, p->partition,
-                 (long long)p->offset, (long long)high, (long long)lag);
+    (void)printf(
+        json ? "%s{\"topic\":\"%s\",\"partition\":%d,\"committed\":%lld,"
+               "\"end\":%lld,\"lag\":%lld}"
+             : "%s  %-40s %-10d %-14lld %-14lld %lld\n",
+        json && !first ? "," : "", p->topic, p->partition, (long long)p->offset,
+        (long long)high, (long long)lag);
     return WEIR_OK;
 }
 
@@ -201,7 +203,8 @@ static enum weir_status describe_offsets(struct wr_door *door, const char *name,
     rd_kafka_AdminOptions_t *options =
         group_options(door, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     rd_kafka_event_t *event = NULL;
-    rd_kafka_ListConsumerGroupOffsets(door->client, &request, 1, options, queue);
+    rd_kafka_ListConsumerGroupOffsets(door->client, &request, 1, options,
+                                      queue);
     enum weir_status s =
         wr_door_wait(door, queue, "read the group's offsets", &event, err);
     if (s == WEIR_OK) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * weir produce: one record per line of standard input, acknowledged by all, in
- * order, without repeats. At the end it says how many were written; when one was
- * not, it says which line and why, and fails. */
+ * order, without repeats. At the end it says how many were written; when one
+ * was not, it says which line and why, and fails. */
 #include "cli/kafka_door.h"
 #include "cli/tools.h"
 
@@ -94,12 +94,11 @@ static enum weir_status enqueue(struct produce *p, struct weir_bytes key,
 static enum weir_status produce_line(struct produce *p, struct weir_bytes line,
                                      struct weir_error *err)
 {
-    struct weir_bytes key =
-        p->fixed_key ? weir_text(p->fixed_key) : WEIR_NULL;
+    struct weir_bytes key = p->fixed_key ? weir_text(p->fixed_key) : WEIR_NULL;
     struct weir_bytes value = line;
     if (p->separator) {
-        const char *at = memmem(line.data, line.len, p->separator,
-                                strlen(p->separator));
+        const char *at =
+            memmem(line.data, line.len, p->separator, strlen(p->separator));
         if (!at) {
             return weir_fail(err, WEIR_E_DECODE,
                              "line %lld has no '%s' between key and value",

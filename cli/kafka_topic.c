@@ -40,9 +40,8 @@ static enum weir_status new_topic(const struct wr_cli *cli, const char *name,
     if (s != WEIR_OK) {
         return s;
     }
-    rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(name, (int)partitions, (int)replication, reason,
-                              sizeof(reason));
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+        name, (int)partitions, (int)replication, reason, sizeof(reason));
     if (!topic) {
         return weir_fail(err, WEIR_E_CONFIG, "topic '%s': %s", name, reason);
     }
@@ -52,8 +51,8 @@ static enum weir_status new_topic(const struct wr_cli *cli, const char *name,
         char *key = equals ? strndup(pair, (size_t)(equals - pair)) : NULL;
         if (!key) {
             rd_kafka_NewTopic_destroy(topic);
-            return weir_fail(err, WEIR_E_CONFIG,
-                             "--config %s: want NAME=VALUE", pair);
+            return weir_fail(err, WEIR_E_CONFIG, "--config %s: want NAME=VALUE",
+                             pair);
         }
         (void)rd_kafka_NewTopic_set_config(topic, key, equals + 1);
         free(key);
@@ -98,11 +97,13 @@ static enum weir_status create_topics(const struct wr_cli *cli,
     }
     if (s == WEIR_OK) {
         size_t n = 0;
-        const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
-            rd_kafka_event_CreateTopics_result(event), &n);
+        const rd_kafka_topic_result_t **results =
+            rd_kafka_CreateTopics_result_topics(
+                rd_kafka_event_CreateTopics_result(event), &n);
         for (size_t i = 0; i < n; i++) {
             struct weir_error one;
-            enum weir_status r = topic_result(door, results[i], "created", &one);
+            enum weir_status r =
+                topic_result(door, results[i], "created", &one);
             if (r != WEIR_OK) {
                 s = weir_fail(err, r, "%s", one.text);
             }
@@ -120,7 +121,8 @@ static enum weir_status create_topics(const struct wr_cli *cli,
     return s;
 }
 
-/* Opens a client, runs fn with it, reports: the frame of every admin command. */
+/* Opens a client, runs fn with it, reports: the frame of every admin command.
+ */
 static int with_door(struct wr_cli *cli,
                      enum weir_status (*fn)(const struct wr_cli *,
                                             struct wr_door *,
@@ -128,8 +130,7 @@ static int with_door(struct wr_cli *cli,
 {
     struct weir_error err = {0};
     struct wr_door door = {0};
-    enum weir_status s =
-        wr_door_open(cli, WR_CLIENT_ADMIN, NULL, &door, &err);
+    enum weir_status s = wr_door_open(cli, WR_CLIENT_ADMIN, NULL, &door, &err);
     if (s == WEIR_OK) {
         s = fn(cli, &door, &err);
         wr_door_close(&door);
@@ -165,11 +166,13 @@ static enum weir_status delete_topics(const struct wr_cli *cli,
     }
     if (s == WEIR_OK) {
         size_t n = 0;
-        const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(
-            rd_kafka_event_DeleteTopics_result(event), &n);
+        const rd_kafka_topic_result_t **results =
+            rd_kafka_DeleteTopics_result_topics(
+                rd_kafka_event_DeleteTopics_result(event), &n);
         for (size_t i = 0; i < n; i++) {
             struct weir_error one;
-            enum weir_status r = topic_result(door, results[i], "deleted", &one);
+            enum weir_status r =
+                topic_result(door, results[i], "deleted", &one);
             if (r != WEIR_OK) {
                 s = weir_fail(err, r, "%s", one.text);
             }
@@ -269,9 +272,10 @@ int wr_topic_list(struct wr_cli *cli)
 
 /* ---- describe ----------------------------------------------------------- */
 
-static enum weir_status describe_partitions(
-    struct wr_door *door, const struct rd_kafka_metadata_topic *topic, bool json,
-    struct weir_error *err)
+static enum weir_status
+describe_partitions(struct wr_door *door,
+                    const struct rd_kafka_metadata_topic *topic, bool json,
+                    struct weir_error *err)
 {
     if (!json) {
         (void)printf("%-10s %-8s %-14s %s\n", "PARTITION", "LEADER", "FIRST",
@@ -288,9 +292,10 @@ static enum weir_status describe_partitions(
                                 "offsets of topic '%s' partition %d",
                                 topic->topic, p->id);
         }
-        (void)printf(json ? "%s{\"partition\":%d,\"leader\":%d,\"first_offset\":"
-                            "%lld,\"end_offset\":%lld}"
-                          : "%s%-10d %-8d %-14lld %lld\n",
+        (void)printf(json
+                         ? "%s{\"partition\":%d,\"leader\":%d,\"first_offset\":"
+                           "%lld,\"end_offset\":%lld}"
+                         : "%s%-10d %-8d %-14lld %lld\n",
                      json && i ? "," : "", p->id, p->leader, (long long)low,
                      (long long)high);
     }
@@ -327,9 +332,8 @@ static enum weir_status describe_config(struct wr_door *door, const char *name,
         admin_options(door, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_event_t *event = NULL;
     rd_kafka_DescribeConfigs(door->client, &resource, 1, options, queue);
-    enum weir_status s =
-        wr_door_wait(door, queue, "describe the topic's configuration", &event,
-                     err);
+    enum weir_status s = wr_door_wait(
+        door, queue, "describe the topic's configuration", &event, err);
     if (s == WEIR_OK) {
         size_t n = 0;
         const rd_kafka_ConfigResource_t **resources =

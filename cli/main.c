@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The program: finds the command and runs it. `weir topic create x` is the
- * command "topic create" with the operand x; `weir topic` alone lists what there
- * is below it. */
+ * command "topic create" with the operand x; `weir topic` alone lists what
+ * there is below it. */
 #include "base/log.h"
 #include "base/options.h"
 #include "cli/command.h"
@@ -50,8 +50,9 @@ static void list_commands(FILE *to, const char *prefix)
 
 static int print_overview(FILE *to)
 {
-    (void)fprintf(to, "%s\n\nusage: weir COMMAND [OPTION...] [ARGUMENT...]\n\n"
-                      "Commands:\n",
+    (void)fprintf(to,
+                  "%s\n\nusage: weir COMMAND [OPTION...] [ARGUMENT...]\n\n"
+                  "Commands:\n",
                   about);
     list_commands(to, "");
     (void)fprintf(to,
@@ -93,7 +94,8 @@ static void configure_log(void)
     const char *level = getenv("WEIR_LOG_LEVEL");
     const char *format = getenv("WEIR_LOG_FORMAT");
     enum wr_log_level l = WR_INFO;
-    enum wr_log_format f = isatty(STDERR_FILENO) ? WR_LOG_PRETTY : WR_LOG_LOGFMT;
+    enum wr_log_format f =
+        isatty(STDERR_FILENO) ? WR_LOG_PRETTY : WR_LOG_LOGFMT;
     if (level && wr_log_level_parse(level, &l) != WEIR_OK) {
         (void)fprintf(stderr,
                       "weir: WEIR_LOG_LEVEL=%s is not error, warn, info or "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The entry of every command, one line each; cli/commands.c lists them with their
- * options. All return an enum wr_exit. */
+ * The entry of every command, one line each; cli/commands.c lists them with
+ * their options. All return an enum wr_exit. */
 #ifndef WEIR_CLI_TOOLS_H
 #define WEIR_CLI_TOOLS_H
 
