@@ -5,8 +5,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
@@ -81,22 +83,16 @@ public final class AwaitCounts {
         return ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
     }
 
+    /** Says which words differ, a few of them, and why all this failed. */
     private static void fail(String message, Map<String, Long> counts, Map<String, Long> expected) {
-        System.err.println(message);
-        int shown = 0;
-        for (String word : expected.keySet()) {
-            if (!expected.get(word).equals(counts.get(word)) && shown++ < 10) {
-                System.err.println("  " + word + ": expected " + expected.get(word) + ", found " + counts.get(word));
-            }
+        TreeSet<String> words = new TreeSet<>(expected.keySet());
+        if (!expected.isEmpty()) {
+            words.addAll(counts.keySet());
+            words.removeIf(word -> Objects.equals(expected.get(word), counts.get(word)));
         }
-        for (String word : counts.keySet()) {
-            if (!expected.isEmpty() && !expected.containsKey(word) && shown++ < 10) {
-                System.err.println("  " + word + ": not expected, found " + counts.get(word));
-            }
-        }
-        if (shown > 10) {
-            System.err.println("  ... " + shown + " differ");
-        }
+        words.stream().limit(5).forEach(word -> System.err.println(
+            "  " + word + ": expected " + expected.get(word) + ", found " + counts.get(word)));
+        System.err.println(message + (words.isEmpty() ? "" : "; " + words.size() + " words differ"));
         System.exit(1);
     }
 }
