@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records come through librdkafka's batch queue: the cheapest way it has, about
+ * 0.6 us a message. That queue fills its whole array or waits for the time-out,
+ * so a poll asks without waiting first, then waits for one message, then takes
+ * what else is there.
+ *
+ * From a message to its partition's tag: messages carry the address of
+ * librdkafka's topic object, which is the same as long as someone holds a
+ * reference; we hold one for each topic ever assigned. A handful of topics is
+ * searched in order, and the last hit is tried first.
+ *
+ * A record's owner is its rd_kafka_message_t. Few records have headers; those
+ * that do get a block with the array of weir_header in it, and the owner is the
+ * block's address plus one, which no message can have. */
+#include "runtime/kafka_consumer.h"
+
+#include "base/log.h"
+#include "runtime/kafka_client.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BATCH_MAX        4096 /* messages taken from librdkafka at once */
+#define CALL_TIMEOUT_MS  10000
+#define HEADER_COUNT_MAX 10000
+#define PARTITION_MAX    1000000
+
+struct topic {
+    rd_kafka_topic_t *rkt; /* our reference */
+    void **tags;           /* by partition; NULL: not assigned */
+    int32_t tag_count;
+};
+
+struct wr_consumer {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    const struct wr_options *options; /* lent */
+    struct wr_consumer_events events;
+    struct topic *topics;
+    size_t topic_count;
+    size_t topic_last; /* index of the last hit */
+    bool closing;
+    bool answered; /* the running rebalance was answered with an assign */
+    rd_kafka_message_t *batch[BATCH_MAX];
+};
+
+struct header_block {
+    rd_kafka_message_t *message;
+    struct weir_header headers[];
+};
+
+/* ---- life --------------------------------------------------------------- */
+
+static const struct wr_client_setting consumer_defaults[] = {
+    {"session.timeout.ms", "10000"},
+    {"heartbeat.interval.ms", "500"},
+    {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "20"},
+    {"queued.min.messages", "20000"},
+    {"queued.max.messages.kbytes", "16384"},
+    {NULL, NULL}};
+
+/* A restore ends when the changelog's end was seen, and that takes an empty
+ * fetch: it must not wait. */
+static const struct wr_client_setting restore_defaults[] = {
+    {"fetch.wait.max.ms", "10"},
+    {"fetch.error.backoff.ms", "20"},
+    {"queued.min.messages", "50000"},
+    {"queued.max.messages.kbytes", "16384"},
+    {NULL, NULL}};
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque);
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct wr_consumer *consumer = opaque;
+    struct weir_error err;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        char text[512];
+        rd_kafka_resp_err_t fatal =
+            rd_kafka_fatal_error(rk, text, sizeof(text));
+        (void)wr_kafka_fail(&err, consumer->options, (int)fatal, text,
+                            "consumer");
+        consumer->events.problem(consumer->events.user, NULL, &err);
+        return;
+    }
+    wr_log(WR_DEBUG, "kafka", "consumer", "client=%s reason=\"%s\"",
+           rd_kafka_name(rk), reason);
+}
+
+static enum weir_status consumer_conf(const struct wr_consumer_spec *spec,
+                                      struct wr_consumer *consumer,
+                                      rd_kafka_conf_t **out,
+                                      struct weir_error *err)
+{
+    bool member = spec->kind == WR_CLIENT_CONSUMER;
+    const struct wr_client_setting forced[] = {
+        {"group.id", wr_options_text(spec->options, "application.id")},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"enable.partition.eof", "true"},
+        {"auto.offset.reset", "error"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"allow.auto.create.topics", "false"},
+        {member && spec->instance_id ? "group.instance.id" : NULL,
+         spec->instance_id},
+        {NULL, NULL}};
+    struct wr_client_spec client = {.kind = spec->kind,
+                                    .options = spec->options,
+                                    .client_id = spec->client_id,
+                                    .defaults = member ? consumer_defaults
+                                                       : restore_defaults,
+                                    .forced = forced,
+                                    .opaque = consumer};
+    rd_kafka_conf_t *conf = NULL;
+    enum weir_status status = wr_client_conf(&client, &conf, err);
+    if (status == WEIR_OK) {
+        rd_kafka_conf_set_error_cb(conf, on_error);
+        if (member) {
+            rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+        }
+        *out = conf;
+    }
+    return status;
+}
+
+enum weir_status wr_consumer_new(const struct wr_consumer_spec *spec,
+                                 struct wr_consumer **out,
+                                 struct weir_error *err)
+{
+    struct wr_consumer *consumer = calloc(1, sizeof(*consumer));
+    rd_kafka_conf_t *conf = NULL;
+    char reason[512] = "";
+    if (!consumer) {
+        return weir_fail(err, WEIR_E_NOMEM, "consumer: out of memory");
+    }
+    consumer->options = spec->options;
+    consumer->events = spec->events;
+    enum weir_status status = consumer_conf(spec, consumer, &conf, err);
+    if (status != WEIR_OK) {
+        free(consumer);
+        return status;
+    }
+    consumer->rk =
+        rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
+    if (!consumer->rk) {
+        rd_kafka_conf_destroy(conf);
+        free(consumer);
+        return weir_fail(err, WEIR_E_CONFIG, "consumer: %s", reason);
+    }
+    rd_kafka_poll_set_consumer(consumer->rk);
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
+    *out = consumer;
+    return WEIR_OK;
+}
+
+void wr_consumer_free(struct wr_consumer *consumer)
+{
+    if (!consumer) {
+        return;
+    }
+    consumer->closing = true;
+    rd_kafka_resp_err_t code = rd_kafka_consumer_close(consumer->rk);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
+               rd_kafka_err2str(code));
+    }
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        rd_kafka_topic_destroy(consumer->topics[i].rkt);
+        free(consumer->topics[i].tags);
+    }
+    free(consumer->topics);
+    rd_kafka_queue_destroy(consumer->queue);
+    rd_kafka_destroy(consumer->rk);
+    free(consumer);
+}
+
+/* ---- the group ---------------------------------------------------------- */
+
+enum weir_status wr_consumer_subscribe(struct wr_consumer *consumer,
+                                       const char *topic,
+                                       struct weir_error *err)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return wr_kafka_fail(err, consumer->options, (int)code, NULL,
+                             "joining the group");
+    }
+    return WEIR_OK;
+}
+
+/* Tells the owner, and makes sure that librdkafka gets the answer it waits for,
+ * even for partitions with nothing to read. */
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct wr_consumer *consumer = opaque;
+    const struct wr_consumer_events *events = &consumer->events;
+    rd_kafka_error_t *error = NULL;
+    size_t count = (size_t)list->cnt;
+    int32_t *partitions = calloc(count + 1, sizeof(*partitions));
+    for (size_t i = 0; partitions && i < count; i++) {
+        partitions[i] = list->elems[i].partition;
+    }
+    rd_kafka_topic_partition_list_t *none =
+        rd_kafka_topic_partition_list_new(0);
+    consumer->answered = false;
+    if (!partitions) {
+        wr_log(WR_ERROR, "kafka", "rebalance", "reason=\"out of memory\"");
+    }
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        if (partitions) {
+            events->given(events->user, partitions, count);
+        }
+        if (!consumer->answered) {
+            error = rd_kafka_incremental_assign(rk, none);
+        }
+    } else {
+        bool lost = rd_kafka_assignment_lost(rk) ||
+                    code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
+        if (partitions) {
+            events->revoked(events->user, partitions, count, lost);
+        }
+        if (!consumer->answered) {
+            error = rd_kafka_incremental_unassign(rk, none);
+        }
+    }
+    if (error) {
+        wr_log(WR_DEBUG, "kafka", "rebalance", "reason=\"%s\"",
+               rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+    rd_kafka_topic_partition_list_destroy(none);
+    free(partitions);
+    rd_kafka_queue_yield(consumer->queue);
+}
+
+struct rd_kafka_consumer_group_metadata_s *
+wr_consumer_membership(struct wr_consumer *consumer)
+{
+    return rd_kafka_consumer_group_metadata(consumer->rk);
+}
+
+void wr_consumer_membership_free(rd_kafka_consumer_group_metadata_t *membership)
+{
+    if (membership) {
+        rd_kafka_consumer_group_metadata_destroy(membership);
+    }
+}
+
+/* ---- tags --------------------------------------------------------------- */
+
+static struct topic *topic_of(struct wr_consumer *consumer, const char *name)
+{
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        if (strcmp(rd_kafka_topic_name(consumer->topics[i].rkt), name) == 0) {
+            return &consumer->topics[i];
+        }
+    }
+    struct topic *topics = realloc(
+        consumer->topics, (consumer->topic_count + 1) * sizeof(*topics));
+    if (!topics) {
+        return NULL;
+    }
+    consumer->topics = topics;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(consumer->rk, name, NULL);
+    if (!rkt) {
+        return NULL;
+    }
+    topics[consumer->topic_count] = (struct topic){rkt, NULL, 0};
+    return &topics[consumer->topic_count++];
+}
+
+static enum weir_status set_tag(struct wr_consumer *consumer,
+                                const struct wr_partition *p, void *tag)
+{
+    struct topic *topic = topic_of(consumer, p->topic);
+    if (!topic || p->partition < 0 || p->partition > PARTITION_MAX) {
+        return WEIR_E_NOMEM;
+    }
+    if (p->partition >= topic->tag_count) {
+        size_t n = (size_t)p->partition + 16;
+        void **tags = realloc(topic->tags, n * sizeof(*tags));
+        if (!tags) {
+            return WEIR_E_NOMEM;
+        }
+        memset(tags + topic->tag_count, 0,
+               (n - (size_t)topic->tag_count) * sizeof(*tags));
+        topic->tags = tags;
+        topic->tag_count = (int32_t)n;
+    }
+    topic->tags[p->partition] = tag;
+    return WEIR_OK;
+}
+
+/* The tag of a message's partition, or NULL when it is not assigned any more.
+ */
+static void *tag_of(struct wr_consumer *consumer, const rd_kafka_topic_t *rkt,
+                    int32_t partition)
+{
+    size_t i = consumer->topic_last;
+    if (i >= consumer->topic_count || consumer->topics[i].rkt != rkt) {
+        for (i = 0; i < consumer->topic_count; i++) {
+            if (consumer->topics[i].rkt == rkt) {
+                break;
+            }
+        }
+        if (i == consumer->topic_count) {
+            return NULL;
+        }
+        consumer->topic_last = i;
+    }
+    const struct topic *topic = &consumer->topics[i];
+    return partition >= 0 && partition < topic->tag_count
+               ? topic->tags[partition]
+               : NULL;
+}
+
+/* ---- partitions --------------------------------------------------------- */
+
+static rd_kafka_topic_partition_list_t *
+list_of(const struct wr_partition *partitions, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(
+            list, partitions[i].topic, partitions[i].partition);
+        p->offset = partitions[i].offset;
+        if (partitions[i].metadata) {
+            size_t size = strlen(partitions[i].metadata) + 1;
+            p->metadata = malloc(size);
+            if (p->metadata) {
+                memcpy(p->metadata, partitions[i].metadata, size);
+                p->metadata_size = size - 1;
+            }
+        }
+    }
+    return list;
+}
+
+enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
+                                    const struct wr_partition *partitions,
+                                    size_t count, struct weir_error *err)
+{
+    consumer->answered = true;
+    for (size_t i = 0; i < count; i++) {
+        if (set_tag(consumer, &partitions[i], partitions[i].tag) != WEIR_OK) {
+            return weir_fail(err, WEIR_E_NOMEM, "assignment: out of memory");
+        }
+    }
+    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return wr_kafka_fail_object(err, consumer->options, error, "assignment");
+}
+
+void wr_consumer_unassign(struct wr_consumer *consumer,
+                          const struct wr_partition *partitions, size_t count)
+{
+    consumer->answered = true;
+    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error) {
+        wr_log(WR_DEBUG, "kafka", "unassign", "reason=\"%s\"",
+               rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (set_tag(consumer, &partitions[i], NULL) != WEIR_OK) {
+            continue; /* it was never set */
+        }
+    }
+}
+
+enum weir_status wr_consumer_seek(struct wr_consumer *consumer,
+                                  const struct wr_partition *partitions,
+                                  size_t count, struct weir_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_error_t *error =
+        rd_kafka_seek_partitions(consumer->rk, list, CALL_TIMEOUT_MS);
+    enum weir_status status =
+        wr_kafka_fail_object(err, consumer->options, error, "seek");
+    for (int i = 0; status == WEIR_OK && i < list->cnt; i++) {
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            status = wr_kafka_fail(err, consumer->options,
+                                   (int)list->elems[i].err, NULL, "seek");
+            status = weir_fail_prefix(err, status, "%s partition %d",
+                                      list->elems[i].topic,
+                                      (int)list->elems[i].partition);
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
+}
+
+void wr_consumer_pause(struct wr_consumer *consumer, const char *topic,
+                       int32_t partition, bool pause)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_resp_err_t code =
+        pause ? rd_kafka_pause_partitions(consumer->rk, list)
+              : rd_kafka_resume_partitions(consumer->rk, list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        wr_log(WR_DEBUG, "kafka", pause ? "pause" : "resume",
+               "topic=%s partition=%d reason=\"%s\"", topic, (int)partition,
+               rd_kafka_err2str(code));
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+int64_t wr_consumer_end_offset(struct wr_consumer *consumer, const char *topic,
+                               int32_t partition)
+{
+    int64_t low = -1;
+    int64_t high = -1;
+    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(
+        consumer->rk, topic, partition, &low, &high);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+}
+
+/* ---- committed offsets -------------------------------------------------- */
+
+enum weir_status wr_consumer_committed(struct wr_consumer *consumer,
+                                       struct wr_partition *partitions,
+                                       size_t count, int timeout_ms,
+                                       struct weir_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_resp_err_t code =
+        rd_kafka_committed(consumer->rk, list, timeout_ms);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        code = list->elems[i].err;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return wr_kafka_fail(err, consumer->options, (int)code, NULL,
+                             "reading committed offsets");
+    }
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        partitions[i].offset = p->offset >= 0 ? p->offset : WR_OFFSET_NONE;
+        partitions[i].metadata =
+            p->metadata ? strndup(p->metadata, p->metadata_size) : NULL;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return WEIR_OK;
+}
+
+enum weir_status wr_consumer_commit(struct wr_consumer *consumer,
+                                    const struct wr_partition *partitions,
+                                    size_t count, struct weir_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+        code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        return WEIR_OK;
+    }
+    return wr_kafka_fail(err, consumer->options, (int)code, NULL,
+                         "committing offsets");
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+void wr_consumer_release(void *user, void *owner)
+{
+    (void)user;
+    uintptr_t address = (uintptr_t)owner;
+    if (address & 1) {
+        struct header_block *block = (struct header_block *)(address - 1);
+        rd_kafka_message_destroy(block->message);
+        free(block);
+    } else if (owner) {
+        rd_kafka_message_destroy(owner);
+    }
+}
+
+/* Fills headers and owner of a record that has headers. */
+static enum weir_status take_headers(rd_kafka_message_t *message,
+                                     const rd_kafka_headers_t *headers,
+                                     struct wr_input *in)
+{
+    size_t count = rd_kafka_header_cnt(headers);
+    if (count > HEADER_COUNT_MAX) {
+        return WEIR_E_TOOBIG;
+    }
+    struct header_block *block =
+        malloc(sizeof(*block) + count * sizeof(block->headers[0]));
+    if (!block) {
+        return WEIR_E_NOMEM;
+    }
+    block->message = message;
+    size_t n = 0;
+    for (; n < count; n++) {
+        const char *name = NULL;
+        const void *value = NULL;
+        size_t size = 0;
+        if (rd_kafka_header_get_all(headers, n, &name, &value, &size) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
+            break;
+        }
+        block->headers[n].key = weir_text(name);
+        block->headers[n].value = weir_bytes(value, value ? size : 0);
+    }
+    in->record.headers = block->headers;
+    in->record.header_count = n;
+    in->owner = (void *)((uintptr_t)block + 1);
+    return WEIR_OK;
+}
+
+static void deliver_record(struct wr_consumer *consumer, void *tag,
+                           rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    rd_kafka_headers_t *headers = NULL;
+    struct wr_input in = {
+        .record = {.key = weir_bytes(message->key, message->key_len),
+                   .value = weir_bytes(message->payload, message->len),
+                   .timestamp_ms = rd_kafka_message_timestamp(message, &type)},
+        .offset = message->offset,
+        .owner = message};
+    if (rd_kafka_message_headers(message, &headers) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        take_headers(message, headers, &in) != WEIR_OK) {
+        struct weir_error err;
+        (void)weir_fail(&err, WEIR_E_TOOBIG,
+                        "%s partition %d offset %lld: its headers do not fit "
+                        "into memory or are more than %d",
+                        rd_kafka_topic_name(message->rkt),
+                        (int)message->partition, (long long)message->offset,
+                        HEADER_COUNT_MAX);
+        consumer->events.problem(consumer->events.user, tag, &err);
+        rd_kafka_message_destroy(message);
+        return;
+    }
+    consumer->events.record(consumer->events.user, tag, &in);
+}
+
+/* Anything but a record; the message is destroyed by the caller. */
+static void deliver_event(struct wr_consumer *consumer,
+                          const rd_kafka_message_t *message)
+{
+    const struct wr_consumer_events *events = &consumer->events;
+    struct weir_error err;
+    void *tag = message->rkt
+                    ? tag_of(consumer, message->rkt, message->partition)
+                    : NULL;
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (tag) {
+            events->end(events->user, tag, message->offset);
+        }
+        return;
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        if (tag) {
+            events->out_of_range(events->user, tag);
+        }
+        return;
+    }
+    (void)wr_kafka_fail(&err, consumer->options, (int)message->err,
+                        rd_kafka_message_errstr(message), "consuming");
+    if (message->rkt) {
+        (void)weir_fail_prefix(&err, err.status, "%s partition %d",
+                               rd_kafka_topic_name(message->rkt),
+                               (int)message->partition);
+    }
+    events->problem(events->user, tag, &err);
+}
+
+static size_t deliver(struct wr_consumer *consumer, size_t count)
+{
+    size_t records = 0;
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_message_t *message = consumer->batch[i];
+        if (message->err) {
+            deliver_event(consumer, message);
+            rd_kafka_message_destroy(message);
+            continue;
+        }
+        void *tag = tag_of(consumer, message->rkt, message->partition);
+        if (!tag) {
+            rd_kafka_message_destroy(message);
+            continue;
+        }
+        records++;
+        deliver_record(consumer, tag, message);
+    }
+    return records;
+}
+
+static size_t take_batch(struct wr_consumer *consumer, int wait_ms, size_t from,
+                         size_t max)
+{
+    ssize_t n = rd_kafka_consume_batch_queue(
+        consumer->queue, wait_ms, consumer->batch + from, max - from);
+    return from + (n > 0 ? (size_t)n : 0);
+}
+
+void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
+                      size_t *out_count)
+{
+    max = max > BATCH_MAX ? BATCH_MAX : max;
+    size_t n = take_batch(consumer, 0, 0, max);
+    if (n == 0 && wait_ms > 0) {
+        n = take_batch(consumer, wait_ms, 0, 1);
+        if (n > 0 && n < max) {
+            n = take_batch(consumer, 0, n, max);
+        }
+    }
+    *out_count = deliver(consumer, n);
+}
+
+void wr_consumer_wake(struct wr_consumer *consumer)
+{
+    rd_kafka_queue_yield(consumer->queue);
+}
