@@ -11,24 +11,26 @@
 
 struct wr_api {
     int16_t key;
-    int16_t version_min; /* served from here */
-    int16_t version_max; /* to here, as listed */
-    int16_t listed_min;  /* <= version_min: what ApiVersions says, because
-                            librdkafka switches features off otherwise */
+    int16_t version_min; /* listed from here */
+    int16_t version_max; /* to here */
+    bool alone;          /* no later request of the connection is handled before
+                            the answer has left: it may be large or wait */
     void (*handle)(struct wr_request *request);
-    const struct wr_api_messages *messages; /* filled at start */
+    const struct wr_api_messages *messages; /* filled by wr_api_init */
 };
+
+/** Once, before anything else here. */
+void wr_api_init(void);
 
 /** The rows, by rising key. */
 const struct wr_api *wr_apis(size_t *out_count);
 /** The row of a key, or NULL. */
 const struct wr_api *wr_api_find(int16_t key);
-/** Reads header and body of a frame into a request whose frame is set. For a
- *  known API in an unknown version, *out_error is UNSUPPORTED_VERSION.
- *  Errors: WEIR_E_CORRUPT, _TRUNCATED, _NOMEM, _INVALID (no such API): the
+/** Reads header and body of the frame of a request. ApiVersions in an unknown
+ *  version comes out as version 0 with unknown_version set. Errors:
+ *  WEIR_E_CORRUPT, _TRUNCATED, _NOMEM, _INVALID (no such API or version): the
  *  connection cannot go on. */
-WEIR_MUST_CHECK enum weir_status wr_api_decode(struct wr_request *request,
-                                               int16_t *out_error);
+WEIR_MUST_CHECK enum weir_status wr_api_decode(struct wr_request *request);
 
 /* The handlers, each in the file named. They follow broker/request.h. */
 

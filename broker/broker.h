@@ -12,7 +12,7 @@
 
 struct wr_topics;   /* topics.h */
 struct wr_listener; /* listener.h */
-struct wr_store;    /* store.h: what all logs share (WAL, sync, retention) */
+struct wr_logs;     /* logs.h: all partitions' logs; holds the folder's lock */
 struct wr_groups;   /* handle_group.c: coordinator of groups and offsets */
 struct wr_txns;     /* handle_txn.c: coordinator of transactions */
 
@@ -26,7 +26,7 @@ struct wr_broker {
     char cluster_id[23];   /* 22 characters, kept in meta.properties */
     char *advertised_host; /* what clients are told; owned */
     uint16_t advertised_port;
-    struct wr_store *store;
+    struct wr_logs *logs;
     struct wr_topics *topics;
     struct wr_groups *groups;
     struct wr_txns *txns;

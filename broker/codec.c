@@ -11,8 +11,9 @@
  *                  uvarint count, each uvarint tag, uvarint size, bytes
  *
  * Depth of recursion is the depth of the table, which is constant. Nothing here
- * believes a length: counts are compared with the bytes left, lengths are checked
- * by the reader, memory comes from an arena with a limit. Thread: any. */
+ * believes a length: counts are compared with the bytes left, lengths are
+ * checked by the reader, memory comes from an arena with a limit. Thread: any.
+ */
 #include "broker/codec.h"
 
 #include "broker/messages.h"
@@ -208,10 +209,9 @@ static void element_decode(struct decoding *d, const struct wr_field *f,
     case WR_F_STRING:
     case WR_F_BYTES:
     case WR_F_RECORDS:
-        *(struct weir_bytes *)at =
-            read_view(d, f,
-                      !(f->flags & WR_FIELD_ARRAY) &&
-                          field_nullable(f, d->version));
+        *(struct weir_bytes *)at = read_view(d, f,
+                                             !(f->flags & WR_FIELD_ARRAY) &&
+                                                 field_nullable(f, d->version));
         break;
     case WR_F_STRUCT:
         struct_decode(d, f->layout, at);

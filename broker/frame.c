@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two places for incoming bytes. Small requests come whole, often several in one
- * read: they are cut out of a buffer that all connections share. What is left
- * over moves to memory of the connection, and a large frame is then read straight
- * into it, never past its end, so that it can be handed on without a copy. That
- * memory doubles as bytes arrive: a length of 100 MiB that is announced but not
- * sent costs nothing. */
+ * Two places for incoming bytes. Small requests come whole, often several in
+ * one read: they are cut out of a buffer that all connections share. What is
+ * left over moves to memory of the connection, and a large frame is then read
+ * straight into it, never past its end, so that it can be handed on without a
+ * copy. That memory doubles as bytes arrive: a length of 100 MiB that is
+ * announced but not sent costs nothing. */
 #include "broker/frame.h"
 
 #include <stdlib.h>
@@ -113,8 +113,8 @@ enum weir_status wr_frames_space(struct wr_frames *frames, uint8_t **out_at,
     enum weir_status s = own_reserve(frames, cap);
     if (s == WEIR_OK) {
         *out_at = frames->own + frames->len;
-        *out_size = (frames->own_cap < whole ? frames->own_cap : whole) -
-                    frames->len;
+        *out_size =
+            (frames->own_cap < whole ? frames->own_cap : whole) - frames->len;
     }
     return s;
 }
@@ -167,6 +167,9 @@ enum weir_status wr_frames_next(struct wr_frames *frames, uint8_t **out_memory,
     }
     memcpy(memory, unread(frames), whole);
     frames->pos += whole;
+    if (!frames->in_scratch && left(frames) == 0) {
+        wr_frames_done(frames);
+    }
     *out_memory = memory;
     *out_len = body;
     return WEIR_OK;

@@ -21,6 +21,7 @@ struct wr_request {
     struct wr_broker *broker;    /* whose request it is */
     const struct wr_api *api;    /* row of api.c */
     int16_t version;             /* within what the row serves */
+    bool unknown_version;        /* ApiVersions only: it asked for another */
     int32_t correlation_id;      /* comes back in the answer */
     struct weir_bytes client_id; /* may be null; lent until the answer */
     const char *host;      /* of the peer, "127.0.0.1"; until the answer */

@@ -2,17 +2,17 @@
  *
  * Which topics there are: names, ids, partition counts, configuration. Kept in
  * one file, `topics`, that is replaced whole, so that creating or deleting a
- * topic has happened or has not. Each partition's log is opened with its topic
- * and stays open. Thread: broker loop. */
+ * topic has happened or has not. The logs themselves belong to wr_logs. Thread:
+ * broker loop. */
 #ifndef WEIR_BROKER_TOPICS_H
 #define WEIR_BROKER_TOPICS_H
 
 #include "base/map.h"
 #include "base/options.h"
 #include "broker/codec.h"
+#include "broker/log.h"
 
 struct wr_broker;
-struct wr_log; /* broker/log.h: the log of one partition */
 
 #define WR_TOPIC_NAME_MAX       249   /* characters */
 #define WR_TOPIC_PARTITIONS_MAX 10000 /* of one topic */
@@ -21,39 +21,25 @@ struct wr_log; /* broker/log.h: the log of one partition */
 #define WR_TOPIC_OFFSETS "__consumer_offsets"
 #define WR_TOPIC_TXNS    "__transaction_state"
 
-/** A topic's settings, typed; from its own options or the broker's defaults. */
-struct wr_topic_config {
-    int64_t retention_ms;      /* -1: for ever */
-    int64_t retention_bytes;   /* of a partition; -1: no limit */
-    int64_t segment_bytes;     /* a segment is rolled when it would exceed it */
-    int64_t segment_ms;        /* or when its first batch is older than this */
-    int64_t message_bytes_max; /* of a batch as stored */
-    int64_t index_interval_bytes;    /* an index entry per so many bytes */
-    int64_t timestamp_before_max_ms; /* how old a record may claim to be */
-    int64_t timestamp_after_max_ms;  /* how far in the future */
-    bool compact;     /* cleanup.policy has compact: keys are needed */
-    bool delete_old;  /* cleanup.policy has delete */
-    bool append_time; /* message.timestamp.type=LogAppendTime */
-};
-
 struct wr_topic {
-    char *name;                    /* NUL-terminated, owned */
-    struct wr_uuid id;             /* random, never zero */
-    int32_t partition_count;       /* > 0 */
-    struct wr_log **logs;          /* partition_count of them, owned */
-    struct wr_options *options;    /* what was set for this topic, owned */
-    struct wr_topic_config config; /* in force; the logs read it from here */
-    bool internal;                 /* a coordinator's: clients may only read */
+    char *name;                  /* NUL-terminated, owned */
+    struct wr_uuid id;           /* random, never zero */
+    int32_t partition_count;     /* > 0 */
+    struct wr_log **logs;        /* partition_count of them; of wr_logs */
+    struct wr_options *options;  /* what was set for it, owned; or NULL */
+    struct wr_log_config config; /* in force, given to each of the logs */
+    bool internal;               /* a coordinator's: clients may only read */
 };
 
 struct wr_topics;
 
-/** Opens the registry in the data folder, then every log (which recovers).
- *  Errors: WEIR_E_CORRUPT, WEIR_E_IO, as the logs'. */
+/** Reads the registry of the data folder and finds each topic's logs among the
+ *  broker's, which are open. Logs of no topic are what a crash left of one that
+ *  was being made or deleted: they are removed. Errors: WEIR_E_CORRUPT, _IO. */
 WEIR_MUST_CHECK enum weir_status wr_topics_open(struct wr_broker *broker,
                                                 struct wr_topics **out,
                                                 struct weir_error *err);
-/** Closes every log. NULL is fine. */
+/** NULL is fine. The logs stay open. */
 void wr_topics_close(struct wr_topics *topics);
 
 /** NULL when there is none. Lent until the topic is deleted. */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two tables: what can be said to the broker, and what to a topic. A topic's
+ * setting that is not set takes the broker option named in its row, so a
+ * default exists in one place only. Thread: any. */
+#include "broker/config.h"
+
+#include "broker/weir_broker.h"
+
+#include <limits.h>
+
+#define MIB ((int64_t)1 << 20)
+#define GIB ((int64_t)1 << 30)
+
+const struct wr_option wr_broker_options[] = {
+    /* where it is */
+    {"data.dir", WR_OPT_TEXT, NULL, 0, 0, NULL,
+     "Folder that holds everything; made when missing."},
+    {"listen", WR_OPT_TEXT, "127.0.0.1:9092", 0, 0, NULL,
+     "HOST:PORT to accept clients on; port 0 takes any free one."},
+    {"advertised.listener", WR_OPT_TEXT, NULL, 0, 0, NULL,
+     "HOST:PORT that clients are told to connect to; as `listen` if not set."},
+
+    /* what is promised */
+    {"durability", WR_OPT_CHOICE, "sync", 0, 0, "sync|interval|none",
+     "What an acknowledgement means: sync, it is on the disk and survives "
+     "power "
+     "loss; interval, it will be within durability.interval.ms; none, it "
+     "survives a crash of the broker but not of the machine."},
+    {"durability.interval.ms", WR_OPT_DURATION, "1000", 1, 3600000, NULL,
+     "Longest time between two syncs with durability=interval."},
+
+    /* topics */
+    {"num.partitions", WR_OPT_INT, "1", 1, 10000, NULL,
+     "Partitions of a topic whose creator does not say."},
+    {"auto.create.topics.enable", WR_OPT_BOOL, "true", 0, 0, NULL,
+     "Whether a client's asking for a topic makes it."},
+    {"message.max.bytes", WR_OPT_SIZE, "1048588", 128, 512 * MIB, NULL,
+     "Largest record batch, as compressed by the client."},
+    {"log.segment.bytes", WR_OPT_SIZE, "1g", 4096, INT32_MAX, NULL,
+     "Size at which a partition's file is closed and the next begun."},
+    {"log.roll.ms", WR_OPT_DURATION, "7d", 1, INT64_MAX, NULL,
+     "Age at which a partition's file is closed and the next begun."},
+    {"log.retention.ms", WR_OPT_DURATION, "7d", -1, INT64_MAX, NULL,
+     "Age at which files are deleted; -1: never."},
+    {"log.retention.bytes", WR_OPT_SIZE, "-1", -1, INT64_MAX, NULL,
+     "Size of a partition beyond which old files are deleted; -1: none."},
+    {"log.cleanup.policy", WR_OPT_CHOICE, "delete", 0, 0,
+     "delete|compact|compact,delete|delete,compact",
+     "How old records go: by age and size, or by key."},
+    {"log.index.interval.bytes", WR_OPT_SIZE, "4096", 0, INT32_MAX, NULL,
+     "An index entry is made for each so many bytes."},
+    {"log.message.timestamp.type", WR_OPT_CHOICE, "CreateTime", 0, 0,
+     "CreateTime|LogAppendTime",
+     "Whether a record's time is the producer's or the broker's."},
+    {"log.message.timestamp.before.max.ms", WR_OPT_DURATION,
+     "9223372036854775807", 0, INT64_MAX, NULL,
+     "How far before the broker's time a record's may be."},
+    {"log.message.timestamp.after.max.ms", WR_OPT_DURATION, "3600000", 0,
+     INT64_MAX, NULL, "How far after the broker's time a record's may be."},
+
+    /* groups and transactions */
+    {"offsets.topic.num.partitions", WR_OPT_INT, "4", 1, 1000, NULL,
+     "Partitions of __consumer_offsets, when it is made."},
+    {"transaction.state.log.num.partitions", WR_OPT_INT, "4", 1, 1000, NULL,
+     "Partitions of __transaction_state, when it is made."},
+    {"group.initial.rebalance.delay.ms", WR_OPT_DURATION, "0", 0, INT32_MAX,
+     NULL, "How long a new group waits for more members before it starts."},
+    {"group.min.session.timeout.ms", WR_OPT_DURATION, "6000", 1, INT32_MAX,
+     NULL, "Shortest session timeout that a member may ask for."},
+    {"group.max.session.timeout.ms", WR_OPT_DURATION, "1800000", 1, INT32_MAX,
+     NULL, "Longest session timeout that a member may ask for."},
+
+    /* limits */
+    {"max.connections", WR_OPT_INT, "1000", 1, 1000000, NULL,
+     "Connections at a time; more are refused."},
+    {"connections.max.idle.ms", WR_OPT_DURATION, "600000", 1000, INT64_MAX,
+     NULL, "Silence after which a connection is closed."},
+    {"socket.request.max.bytes", WR_OPT_SIZE, "104857600", 1024, GIB, NULL,
+     "Largest request; a longer one ends its connection."},
+    {"queued.max.request.bytes", WR_OPT_SIZE, "512m", MIB, INT64_MAX, NULL,
+     "Memory for requests of all connections together."},
+    {NULL, WR_OPT_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+/* The settings that the broker obeys. */
+static const struct wr_option topic_options[] = {
+    {"cleanup.policy", WR_OPT_CHOICE, NULL, 0, 0,
+     "delete|compact|compact,delete|delete,compact", "By age, or by key."},
+    {"retention.ms", WR_OPT_DURATION, NULL, -1, INT64_MAX, NULL,
+     "Age at which files are deleted; -1: never."},
+    {"retention.bytes", WR_OPT_SIZE, NULL, -1, INT64_MAX, NULL,
+     "Size beyond which old files are deleted; -1: none."},
+    {"segment.bytes", WR_OPT_SIZE, NULL, 4096, INT32_MAX, NULL,
+     "Size of a file."},
+    {"segment.ms", WR_OPT_DURATION, NULL, 1, INT64_MAX, NULL,
+     "Age at which the next file is begun."},
+    {"max.message.bytes", WR_OPT_SIZE, NULL, 0, INT32_MAX, NULL,
+     "Largest record batch."},
+    {"index.interval.bytes", WR_OPT_SIZE, NULL, 0, INT32_MAX, NULL,
+     "An index entry is made for each so many bytes."},
+    {"message.timestamp.type", WR_OPT_CHOICE, NULL, 0, 0,
+     "CreateTime|LogAppendTime", "Whose time a record has."},
+    {"message.timestamp.before.max.ms", WR_OPT_DURATION, NULL, 0, INT64_MAX,
+     NULL, "How old a record may be."},
+    {"message.timestamp.after.max.ms", WR_OPT_DURATION, NULL, 0, INT64_MAX,
+     NULL, "How far in the future a record may be."},
+    {"compression.type", WR_OPT_CHOICE, NULL, 0, 0, "producer",
+     "Batches are stored as the producer compressed them."},
+    {NULL, WR_OPT_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+const struct wr_topic_option wr_topic_option_rows[] = {
+    {"cleanup.policy", "log.cleanup.policy", WR_TYPE_LIST, NULL},
+    {"compression.type", NULL, WR_TYPE_STRING, "producer"},
+    {"delete.retention.ms", NULL, WR_TYPE_LONG, "86400000"},
+    {"file.delete.delay.ms", NULL, WR_TYPE_LONG, "60000"},
+    {"flush.messages", NULL, WR_TYPE_LONG, "9223372036854775807"},
+    {"flush.ms", NULL, WR_TYPE_LONG, "9223372036854775807"},
+    {"index.interval.bytes", "log.index.interval.bytes", WR_TYPE_INT, NULL},
+    {"max.compaction.lag.ms", NULL, WR_TYPE_LONG, "9223372036854775807"},
+    {"max.message.bytes", "message.max.bytes", WR_TYPE_INT, NULL},
+    {"message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms",
+     WR_TYPE_LONG, NULL},
+    {"message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms",
+     WR_TYPE_LONG, NULL},
+    {"message.timestamp.type", "log.message.timestamp.type", WR_TYPE_STRING,
+     NULL},
+    {"min.cleanable.dirty.ratio", NULL, WR_TYPE_DOUBLE, "0.5"},
+    {"min.compaction.lag.ms", NULL, WR_TYPE_LONG, "0"},
+    {"min.insync.replicas", NULL, WR_TYPE_INT, "1"},
+    {"preallocate", NULL, WR_TYPE_BOOLEAN, "false"},
+    {"retention.bytes", "log.retention.bytes", WR_TYPE_LONG, NULL},
+    {"retention.ms", "log.retention.ms", WR_TYPE_LONG, NULL},
+    {"segment.bytes", "log.segment.bytes", WR_TYPE_INT, NULL},
+    {"segment.index.bytes", NULL, WR_TYPE_INT, "10485760"},
+    {"segment.jitter.ms", NULL, WR_TYPE_LONG, "0"},
+    {"segment.ms", "log.roll.ms", WR_TYPE_LONG, NULL},
+    {"unclean.leader.election.enable", NULL, WR_TYPE_BOOLEAN, "false"},
+    {NULL, NULL, WR_TYPE_STRING, NULL},
+};
+
+/* Settings of Kafka that are kept as text. */
+static bool is_kept(const char *name)
+{
+    for (const struct wr_topic_option *row = wr_topic_option_rows; row->name;
+         row++) {
+        if (strcmp(row->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum weir_status wr_topic_options_new(struct wr_options **out)
+{
+    return wr_options_new(topic_options, is_kept, out);
+}
+
+const char *wr_topic_option_value(const struct wr_options *broker,
+                                  const struct wr_options *options,
+                                  const struct wr_topic_option *row,
+                                  enum wr_config_source *out_source)
+{
+    const char *own = options ? wr_options_text(options, row->name) : NULL;
+    if (own) {
+        *out_source = WR_SOURCE_TOPIC;
+        return own;
+    }
+    if (!row->broker_name) {
+        *out_source = WR_SOURCE_DEFAULT;
+        return row->standard;
+    }
+    *out_source = wr_options_is_set(broker, row->broker_name)
+                      ? WR_SOURCE_STATIC
+                      : WR_SOURCE_DEFAULT;
+    return wr_options_text(broker, row->broker_name);
+}
+
+static int64_t number(const struct wr_options *broker,
+                      const struct wr_options *options, const char *name,
+                      const char *broker_name)
+{
+    return options && wr_options_is_set(options, name)
+               ? wr_options_int(options, name)
+               : wr_options_int(broker, broker_name);
+}
+
+static const char *text(const struct wr_options *broker,
+                        const struct wr_options *options, const char *name,
+                        const char *broker_name)
+{
+    const char *own = options ? wr_options_text(options, name) : NULL;
+    return own ? own : wr_options_text(broker, broker_name);
+}
+
+struct wr_log_config wr_topic_log_config(const struct wr_options *broker,
+                                         const struct wr_options *options)
+{
+    const struct wr_options *b = broker;
+    const struct wr_options *o = options;
+    struct wr_log_config c = wr_log_config_default();
+    const char *policy = text(b, o, "cleanup.policy", "log.cleanup.policy");
+    c.cleanup_compact = strstr(policy, "compact") != NULL;
+    c.cleanup_delete = strstr(policy, "delete") != NULL;
+    c.segment_bytes =
+        (int32_t)number(b, o, "segment.bytes", "log.segment.bytes");
+    c.segment_ms = number(b, o, "segment.ms", "log.roll.ms");
+    c.retention_ms = number(b, o, "retention.ms", "log.retention.ms");
+    c.retention_bytes = number(b, o, "retention.bytes", "log.retention.bytes");
+    c.message_bytes_max =
+        (int32_t)number(b, o, "max.message.bytes", "message.max.bytes");
+    c.index_interval_bytes = (int32_t)number(b, o, "index.interval.bytes",
+                                             "log.index.interval.bytes");
+    c.log_append_time = strcmp(text(b, o, "message.timestamp.type",
+                                    "log.message.timestamp.type"),
+                               "LogAppendTime") == 0;
+    c.timestamp_before_ms = number(b, o, "message.timestamp.before.max.ms",
+                                   "log.message.timestamp.before.max.ms");
+    c.timestamp_after_ms = number(b, o, "message.timestamp.after.max.ms",
+                                  "log.message.timestamp.after.max.ms");
+    return c;
+}
