@@ -157,6 +157,21 @@ enum weir_status wr_topic_options_new(struct wr_options **out)
     return wr_options_new(topic_options, is_kept, out);
 }
 
+int16_t wr_topic_option_set(struct wr_options *options, const char *name,
+                            const char *value, struct weir_error *err)
+{
+    for (const char *p = value; *p; p++) {
+        if ((unsigned char)*p < 0x20) {
+            (void)weir_fail(err, WEIR_E_CONFIG,
+                            "Value of %s holds a control character.", name);
+            return WR_ERR_INVALID_CONFIG;
+        }
+    }
+    return wr_options_set(options, name, value, "topic", err) == WEIR_OK
+               ? 0
+               : WR_ERR_INVALID_CONFIG;
+}
+
 const char *wr_topic_option_value(const struct wr_options *broker,
                                   const struct wr_options *options,
                                   const struct wr_topic_option *row,

@@ -41,6 +41,10 @@ extern const struct wr_topic_option wr_topic_option_rows[];
 
 /** An empty set of topic options. */
 WEIR_MUST_CHECK enum weir_status wr_topic_options_new(struct wr_options **out);
+/** Sets one. Returns 0 or INVALID_CONFIG with a sentence in err (may be NULL):
+ *  unknown name, value out of range, control characters. */
+int16_t wr_topic_option_set(struct wr_options *options, const char *name,
+                            const char *value, struct weir_error *err);
 /** The value in force, its source, and the value and source it would have
  *  without the topic's own. `options` may be NULL. */
 const char *wr_topic_option_value(const struct wr_options *broker,

@@ -82,9 +82,16 @@ void wr_conn_doom(struct wr_conn *conn, const char *why, bool quiet)
     }
 }
 
-static void request_free(struct wr_listener *listener,
-                         struct wr_request *request)
+void wr_conn_request_free(struct wr_listener *listener,
+                          struct wr_request *request)
 {
+    if (!request->conn) { /* an orphan */
+        if (request->next) {
+            request->next->prev = request->prev;
+        }
+        *(request->prev ? &request->prev->next : &listener->orphans) =
+            request->next;
+    }
     if (request->done) {
         request->done(request);
     }
@@ -123,11 +130,14 @@ void wr_conn_close(struct wr_conn *conn)
     while (next) {
         struct wr_request *request = next;
         next = request->next;
+        if (request->outcome != PENDING) {
+            wr_conn_request_free(listener, request);
+            continue;
+        }
         request->conn = NULL;
         request->host = "";
-        if (request->outcome != PENDING) {
-            request_free(listener, request);
-        } else if (request->gone) {
+        wr_listener_adopt(listener, request);
+        if (request->gone) {
             request->gone(request);
         }
     }
@@ -186,7 +196,7 @@ static void dispatch(struct wr_conn *conn, uint8_t *frame, size_t frame_len)
     request->arrived_ns = wr_mono_ns();
     enum weir_status s = wr_api_decode(request);
     if (s != WEIR_OK) {
-        request_free(listener, request);
+        wr_conn_request_free(listener, request);
         wr_conn_doom(conn, decode_error(s), false);
         return;
     }
@@ -373,7 +383,7 @@ static void pop_head(struct wr_conn *conn)
     }
     wr_metric_observe_ns(conn->listener->latency[request->api - wr_apis(NULL)],
                          wr_mono_ns() - request->arrived_ns);
-    request_free(conn->listener, request);
+    wr_conn_request_free(conn->listener, request);
 }
 
 /* Takes n sent bytes off the queue, and all that is done without an answer. */
@@ -440,7 +450,7 @@ static void finish(struct wr_request *request, enum outcome outcome)
     request->outcome = (int)outcome;
     request->gone = NULL;
     if (!request->conn) {
-        request_free(listener_of(request), request);
+        wr_conn_request_free(listener_of(request), request);
         return;
     }
     wr_listener_mark_dirty(request->conn->listener, request->conn);

@@ -333,6 +333,16 @@ static void start_sweep(struct wr_listener *listener)
     }
 }
 
+void wr_listener_adopt(struct wr_listener *listener, struct wr_request *request)
+{
+    request->prev = NULL;
+    request->next = listener->orphans;
+    if (request->next) {
+        request->next->prev = request;
+    }
+    listener->orphans = request;
+}
+
 static void sweep(void *arg)
 {
     struct wr_listener *listener = arg;
@@ -466,6 +476,9 @@ void wr_listener_free(struct wr_listener *listener)
 {
     if (!listener) {
         return;
+    }
+    while (listener->orphans) {
+        wr_conn_request_free(listener, listener->orphans);
     }
     while (listener->spare) {
         struct wr_request *request = listener->spare;

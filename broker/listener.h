@@ -34,6 +34,7 @@ struct wr_listener {
     uint8_t *scratch;         /* shared read buffer */
     struct wr_request *spare; /* freed requests, kept with their arena */
     int spare_count;
+    struct wr_request *orphans; /* with handlers, their connection is gone */
     int64_t log_window_ms; /* start of the current window of log lines */
     int log_lines;         /* written in it */
     int64_t log_dropped;   /* not written since the last line */
@@ -52,7 +53,7 @@ wr_listener_open(struct wr_broker *broker,
 /** Closes the door and all connections; handlers may still let go of parked
  *  requests afterwards. NULL is fine. */
 void wr_listener_close(struct wr_listener *listener);
-/** After no handler holds a request any more. NULL is fine. */
+/** After all handlers; frees the requests that they still held. NULL is fine. */
 void wr_listener_free(struct wr_listener *listener);
 /** Has the connection flushed at the end of this tick. */
 void wr_listener_mark_dirty(struct wr_listener *listener, struct wr_conn *conn);
@@ -62,6 +63,9 @@ void wr_listener_unmark_dirty(struct wr_listener *listener,
 struct wr_request *wr_listener_request_new(struct wr_listener *listener);
 void wr_listener_request_free(struct wr_listener *listener,
                               struct wr_request *request);
+/** Keeps a request that a handler holds on to after its connection went. */
+void wr_listener_adopt(struct wr_listener *listener,
+                       struct wr_request *request);
 /** Whether a line about a bad peer may be logged: some each ten seconds.
  *  *out_dropped is how many were left out before it. */
 bool wr_listener_may_log(struct wr_listener *listener, int64_t *out_dropped);

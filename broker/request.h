@@ -38,7 +38,8 @@ struct wr_request {
 
     /* The connection's part; handlers leave it alone. */
     struct wr_conn *conn;       /* NULL: the peer is gone */
-    struct wr_request *next;    /* in the connection's order */
+    struct wr_request *next;    /* in the connection's order, or an orphan's */
+    struct wr_request *prev;    /* orphans only */
     uint8_t *frame;             /* owned bytes of the request */
     size_t frame_len;           /* of frame */
     struct wr_buf out;          /* encoded answer with length and header */
