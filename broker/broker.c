@@ -5,9 +5,10 @@
  *   options -> loop -> logs (folder, lock, recovery) -> topics -> groups ->
  *   transactions -> listener
  *
- * Closing goes the other way, except that the listener, which goes first, leaves
- * its memory for requests that handlers still hold. Between: each tick ends with
- * wr_logs_commit, and the sync thread's wake comes back as a posted task. */
+ * Closing goes the other way, except that the listener, which goes first,
+ * leaves its memory for requests that handlers still hold. Between: each tick
+ * ends with wr_logs_commit, and the sync thread's wake comes back as a posted
+ * task. */
 #include "broker/broker.h"
 
 #include "base/clock.h"
@@ -87,7 +88,8 @@ static enum weir_status drive_open(struct wr_broker *broker,
     return WEIR_OK;
 }
 
-/* ---- the folder ------------------------------------------------------------ */
+/* ---- the folder ------------------------------------------------------------
+ */
 
 static enum wr_durability durability_of(const struct wr_options *options)
 {
@@ -157,7 +159,8 @@ static enum weir_status identity_open(struct wr_broker *broker,
     return s;
 }
 
-/* ---- the door -------------------------------------------------------------- */
+/* ---- the door --------------------------------------------------------------
+ */
 
 static enum weir_status advertise(struct wr_broker *broker,
                                   struct weir_error *err)
@@ -212,7 +215,8 @@ static enum weir_status door_open(struct wr_broker *broker,
     return s == WEIR_OK ? advertise(broker, err) : s;
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------
+ */
 
 static enum weir_status open_parts(struct wr_broker *broker,
                                    struct weir_error *err)
@@ -263,8 +267,7 @@ enum weir_status wr_broker_open(const struct wr_options *options,
     broker->node_id = 1;
     broker->data_dir = strdup(dir);
     enum weir_status s = WEIR_OK;
-    if (!broker->data_dir ||
-        wr_metrics_new(&broker->metrics) != WEIR_OK ||
+    if (!broker->data_dir || wr_metrics_new(&broker->metrics) != WEIR_OK ||
         wr_options_copy(options, &broker->options) != WEIR_OK) {
         s = weir_fail(err, WEIR_E_NOMEM, "broker: out of memory");
     }

@@ -17,17 +17,17 @@ struct wr_groups;   /* handle_group.c: coordinator of groups and offsets */
 struct wr_txns;     /* handle_txn.c: coordinator of transactions */
 
 struct wr_broker {
-    struct wr_options *options; /* config.h's table; owned */
-    struct wr_metrics *metrics; /* owned */
+    struct wr_options *options;    /* config.h's table; owned */
+    struct wr_metrics *metrics;    /* owned */
     struct wr_broker_drive *drive; /* broker.c: what drives the logs; owned */
     struct wr_loop *loop;
     char *data_dir;        /* owned */
     int lock_fd;           /* of data_dir/.lock */
-    int32_t node_id;        /* always 1 */
+    int32_t node_id;       /* always 1 */
     char cluster_id[23];   /* 22 characters, kept in meta.properties */
     char *advertised_host; /* what clients are told; owned */
     uint16_t advertised_port;
-    char *address;              /* the two as host:port; owned */
+    char *address; /* the two as host:port; owned */
     struct wr_logs *logs;
     struct wr_topics *topics;
     struct wr_groups *groups;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command `weir broker`: arguments, signals, one line when ready, exit code.
- * Runs in the foreground until SIGTERM or SIGINT; a second signal of the kind
- * ends it at once. All it has to say goes to standard error. */
+ * The command `weir broker`: arguments, signals, one line when ready, exit
+ * code. Runs in the foreground until SIGTERM or SIGINT; a second signal of the
+ * kind ends it at once. All it has to say goes to standard error. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/weir_broker.h"
@@ -146,7 +146,8 @@ static enum weir_status parse(int argc, char **argv, struct wr_options *options,
     return WEIR_OK;
 }
 
-/* A connection and a segment are a file each, and the soft limit is often 1024. */
+/* A connection and a segment are a file each, and the soft limit is often 1024.
+ */
 static void raise_file_limit(void)
 {
     struct rlimit limit;

@@ -44,7 +44,8 @@ void wr_conn_doom(struct wr_conn *conn, const char *why, bool quiet);
 /** Sends what is ready, closes what is doomed, goes on with what was held back.
  *  The connection may be gone after it. */
 void wr_conn_flush(struct wr_conn *conn);
-/** Ends a request: its `done`, its frame, its memory; an orphan leaves its list. */
+/** Ends a request: its `done`, its frame, its memory; an orphan leaves its
+ * list. */
 void wr_conn_request_free(struct wr_listener *listener,
                           struct wr_request *request);
 /** Whether something of ours is due to the peer that it does not take. */

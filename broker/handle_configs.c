@@ -45,7 +45,8 @@ static bool is_this_broker(const struct wr_request *request,
     return wr_bytes_equal_text(name, id);
 }
 
-/* ---- DescribeConfigs ---------------------------------------------------------- */
+/* ---- DescribeConfigs
+ * ---------------------------------------------------------- */
 
 typedef struct wr_describe_configs_request_resource asked_resource;
 typedef struct wr_describe_configs_response_resource shown_resource;
@@ -223,7 +224,8 @@ void wr_handle_describe_configs(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- changes --------------------------------------------------------------------- */
+/* ---- changes
+ * --------------------------------------------------------------------- */
 
 /* One setting of a topic that is to be changed. */
 struct change {
@@ -286,8 +288,8 @@ static const char *list_change(struct wr_request *request, const char *now,
     for (int i = 0; i < 2; i++) {
         for (const char *at = sources[i]; *at;) {
             size_t n = strcspn(at, ",");
-            bool keep = i == 0 ? add || !list_has(items, at, n)
-                               : !list_has(now, at, n);
+            bool keep =
+                i == 0 ? add || !list_has(items, at, n) : !list_has(now, at, n);
             if (keep) {
                 wr_buf_put_text(&out, out.len ? "," : "");
                 wr_buf_put(&out, at, n);
@@ -330,10 +332,10 @@ static int16_t apply(struct wr_request *request, struct wr_options **set,
                           "Append and subtract need a setting that is a list.");
         }
         enum wr_config_source source;
-        const char *now = wr_topic_option_value(request->broker->options, *set,
-                                                row, &source);
-        value = list_change(request, now, value,
-                            change->operation == OP_APPEND);
+        const char *now =
+            wr_topic_option_value(request->broker->options, *set, row, &source);
+        value =
+            list_change(request, now, value, change->operation == OP_APPEND);
         if (!value) {
             return refuse(err, WR_ERR_UNKNOWN_SERVER_ERROR, "out of memory");
         }
@@ -439,9 +441,9 @@ void wr_handle_alter_configs(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-static bool read_changes(
-    const struct wr_incremental_alter_configs_request_resource *r,
-    struct change *out)
+static bool
+read_changes(const struct wr_incremental_alter_configs_request_resource *r,
+             struct change *out)
 {
     for (int32_t k = 0; k < r->configs_count; k++) {
         int8_t op = r->configs[k].config_operation;

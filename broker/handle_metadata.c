@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What there is: Metadata, DescribeCluster, DescribeTopicPartitions. There is one
- * broker, which leads everything. A topic that does not exist is made in line
- * when the client and auto.create.topics.enable allow it, so that the first
- * answer already has it. Thread: broker loop. */
+ * What there is: Metadata, DescribeCluster, DescribeTopicPartitions. There is
+ * one broker, which leads everything. A topic that does not exist is made in
+ * line when the client and auto.create.topics.enable allow it, so that the
+ * first answer already has it. Thread: broker loop. */
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/errors.h"
@@ -11,14 +11,16 @@
 
 #include <stdlib.h>
 
-/* Bits of Kafka's ACL operations; without authorization everything is allowed. */
+/* Bits of Kafka's ACL operations; without authorization everything is allowed.
+ */
 #define TOPIC_OPERATIONS   0x0df8 /* read .. describe, both config ones */
 #define CLUSTER_OPERATIONS 0x1fa0 /* create, alter .. idempotent write */
 #define NOT_ASKED          INT32_MIN
 
 static const char out_of_memory[] = "out of memory for an answer";
 
-/* ---- Metadata -------------------------------------------------------------- */
+/* ---- Metadata --------------------------------------------------------------
+ */
 
 static bool fill_partitions(struct wr_request *request,
                             struct wr_metadata_response_topic *out,
@@ -52,9 +54,9 @@ static bool fill_topic(struct wr_request *request,
     out->name = weir_text(topic->name);
     out->topic_id = topic->id;
     out->is_internal = topic->internal;
-    out->topic_authorized_operations =
-        body->include_topic_authorized_operations ? TOPIC_OPERATIONS
-                                                  : NOT_ASKED;
+    out->topic_authorized_operations = body->include_topic_authorized_operations
+                                           ? TOPIC_OPERATIONS
+                                           : NOT_ASKED;
     return fill_partitions(request, out, topic);
 }
 
@@ -159,7 +161,8 @@ void wr_handle_metadata(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeCluster --------------------------------------------------------- */
+/* ---- DescribeCluster
+ * --------------------------------------------------------- */
 
 void wr_handle_describe_cluster(struct wr_request *request)
 {
@@ -191,7 +194,8 @@ void wr_handle_describe_cluster(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeTopicPartitions --------------------------------------------------- */
+/* ---- DescribeTopicPartitions
+ * --------------------------------------------------- */
 
 #define PAGE_PARTITIONS_MAX 2000
 
@@ -203,10 +207,10 @@ struct page {
     int32_t left; /* partitions that still fit */
 };
 
-static bool page_partitions(struct page *page, const struct wr_topic *topic,
-                            struct wr_describe_topic_partitions_response_topic
-                                *out,
-                            int32_t from)
+static bool
+page_partitions(struct page *page, const struct wr_topic *topic,
+                struct wr_describe_topic_partitions_response_topic *out,
+                int32_t from)
 {
     int32_t n = topic->partition_count - from;
     n = n > page->left ? page->left : n;
@@ -278,8 +282,8 @@ static int by_name(const void *a, const void *b)
     return wr_bytes_compare(x->name, y->name);
 }
 
-/* Where a topic begins on this page: 0, the cursor's partition, or -1 for not at
- * all since it comes before the cursor. */
+/* Where a topic begins on this page: 0, the cursor's partition, or -1 for not
+ * at all since it comes before the cursor. */
 static int32_t
 page_start(const struct wr_describe_topic_partitions_request *body,
            struct weir_bytes name)
@@ -331,8 +335,8 @@ void wr_handle_describe_topic_partitions(struct wr_request *request)
     const struct wr_describe_topic_partitions_request *body = request->body;
     struct page page = {.request = request};
     int32_t limit = body->response_partition_limit;
-    page.left = limit <= 0 || limit > PAGE_PARTITIONS_MAX ? PAGE_PARTITIONS_MAX
-                                                          : limit;
+    page.left =
+        limit <= 0 || limit > PAGE_PARTITIONS_MAX ? PAGE_PARTITIONS_MAX : limit;
     wr_describe_topic_partitions_response_init(&page.response);
     size_t most = body->topics_count > 0
                       ? (size_t)body->topics_count

@@ -12,7 +12,8 @@
 
 static const char out_of_memory[] = "out of memory for an answer";
 
-/* ---- DeleteRecords ------------------------------------------------------------- */
+/* ---- DeleteRecords
+ * ------------------------------------------------------------- */
 
 static void delete_records(struct wr_request *request, struct weir_bytes topic,
                            const struct wr_delete_records_request_partition *p,
@@ -22,10 +23,9 @@ static void delete_records(struct wr_request *request, struct weir_bytes topic,
         wr_topics_log(request->broker->topics, topic, p->index);
     out->index = p->index;
     out->low_watermark = -1;
-    out->error_code =
-        log ? (int16_t)wr_log_delete_records(log, p->offset,
-                                             &out->low_watermark, NULL)
-            : (int16_t)WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    out->error_code = log ? (int16_t)wr_log_delete_records(
+                                log, p->offset, &out->low_watermark, NULL)
+                          : (int16_t)WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 void wr_handle_delete_records(struct wr_request *request)
@@ -57,7 +57,8 @@ void wr_handle_delete_records(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- OffsetForLeaderEpoch -------------------------------------------------------- */
+/* ---- OffsetForLeaderEpoch
+ * -------------------------------------------------------- */
 
 static void
 epoch_end(struct wr_request *request, struct weir_bytes topic,
@@ -115,7 +116,8 @@ void wr_handle_offset_for_leader_epoch(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeLogDirs ---------------------------------------------------------------- */
+/* ---- DescribeLogDirs
+ * ---------------------------------------------------------------- */
 
 typedef struct wr_describe_log_dirs_response_topic dir_topic;
 
@@ -136,9 +138,8 @@ static bool dir_add(struct wr_request *request, const struct wr_topic *topic,
                     dir_topic *out)
 {
     out->name = weir_text(topic->name);
-    out->partitions =
-        wr_request_calloc(request, (size_t)topic->partition_count,
-                          sizeof(*out->partitions));
+    out->partitions = wr_request_calloc(request, (size_t)topic->partition_count,
+                                        sizeof(*out->partitions));
     if (!out->partitions) {
         return false;
     }
@@ -159,8 +160,7 @@ static bool dir_topics(struct wr_request *request,
     const struct wr_describe_log_dirs_request *body = request->body;
     const struct wr_topics *topics = request->broker->topics;
     bool all = body->topics_count < 0;
-    size_t most =
-        all ? wr_topics_count(topics) : (size_t)body->topics_count;
+    size_t most = all ? wr_topics_count(topics) : (size_t)body->topics_count;
     dir->topics = wr_request_calloc(request, most, sizeof(*dir->topics));
     if (!dir->topics) {
         return false;
@@ -168,8 +168,7 @@ static bool dir_topics(struct wr_request *request,
     size_t cursor = 0;
     struct wr_topic *topic;
     while (all && wr_topics_next(topics, &cursor, &topic)) {
-        if (!dir_add(request, topic, NULL,
-                     &dir->topics[dir->topics_count++])) {
+        if (!dir_add(request, topic, NULL, &dir->topics[dir->topics_count++])) {
             return false;
         }
     }
@@ -204,7 +203,8 @@ void wr_handle_describe_log_dirs(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeProducers ---------------------------------------------------------------- */
+/* ---- DescribeProducers
+ * ---------------------------------------------------------------- */
 
 #define PRODUCERS_SHOWN_MAX 1000 /* of a partition */
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CreateTopics, DeleteTopics, CreatePartitions. The registry (topics.c) decides
- * and makes things durable; here requests are checked and errors get their place
- * and sentence. One broker means: one replica, on node 1. Thread: broker loop. */
+ * and makes things durable; here requests are checked and errors get their
+ * place and sentence. One broker means: one replica, on node 1. Thread: broker
+ * loop. */
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/config.h"
@@ -29,7 +30,8 @@ static int16_t refuse(struct weir_error *err, enum wr_kafka_error code,
     return (int16_t)code;
 }
 
-/* ---- CreateTopics ----------------------------------------------------------- */
+/* ---- CreateTopics -----------------------------------------------------------
+ */
 
 /* Which topics occur more than once; NULL when out of memory. */
 static bool *find_doubles(struct wr_request *request)
@@ -65,7 +67,7 @@ static int16_t check_assignments(struct wr_request *request,
     int32_t n = t->assignments_count;
     bool *seen = wr_request_calloc(request, (size_t)n, sizeof(*seen));
     for (int32_t i = 0; i < n; i++) {
-        int32_t index = t->assignments[i].partition_index;
+        int32_t index = t->assignments[i].index;
         if (!seen || index < 0 || index >= n || seen[index]) {
             return refuse(err, WR_ERR_INVALID_REPLICA_ASSIGNMENT,
                           "Partitions must be 0, 1, 2, ... once each.");
@@ -105,8 +107,8 @@ static int16_t read_settings(struct wr_request *request,
                              const struct wr_create_topics_request_topic *t,
                              struct wr_topic_spec *spec, struct weir_error *err)
 {
-    struct wr_topic_setting *settings = wr_request_calloc(
-        request, (size_t)t->configs_count, sizeof(*settings));
+    struct wr_topic_setting *settings =
+        wr_request_calloc(request, (size_t)t->configs_count, sizeof(*settings));
     if (!settings) {
         return refuse(err, WR_ERR_UNKNOWN_SERVER_ERROR, "out of memory");
     }
@@ -139,10 +141,9 @@ static void answer_configs(struct wr_request *request,
     out->configs_count = out->configs ? (int32_t)n : 0;
     for (size_t i = 0; out->configs && i < n; i++) {
         enum wr_config_source source;
-        const char *value =
-            wr_topic_option_value(request->broker->options,
-                                  topic ? topic->options : NULL, &rows[i],
-                                  &source);
+        const char *value = wr_topic_option_value(request->broker->options,
+                                                  topic ? topic->options : NULL,
+                                                  &rows[i], &source);
         out->configs[i].name = weir_text(rows[i].name);
         out->configs[i].value = weir_text(value);
         out->configs[i].config_source = (int8_t)source;
@@ -205,13 +206,13 @@ void wr_handle_create_topics(struct wr_request *request)
     }
     response.topics_count = body->topics_count;
     for (int32_t i = 0; i < body->topics_count; i++) {
-        create_one(request, &body->topics[i], twice[i],
-                   &response.topics[i]);
+        create_one(request, &body->topics[i], twice[i], &response.topics[i]);
     }
     wr_request_reply(request, &response);
 }
 
-/* ---- DeleteTopics ------------------------------------------------------------ */
+/* ---- DeleteTopics
+ * ------------------------------------------------------------ */
 
 static void delete_one(struct wr_request *request, struct weir_bytes name,
                        struct wr_uuid id,
@@ -257,15 +258,15 @@ void wr_handle_delete_topics(struct wr_request *request)
     response.topics_count = n;
     for (int32_t i = 0; i < n; i++) {
         struct wr_uuid none = {{0}};
-        delete_one(request,
-                   by_struct ? body->topics[i].name : body->topic_names[i],
-                   by_struct ? body->topics[i].topic_id : none,
-                   &response.topics[i]);
+        delete_one(
+            request, by_struct ? body->topics[i].name : body->topic_names[i],
+            by_struct ? body->topics[i].topic_id : none, &response.topics[i]);
     }
     wr_request_reply(request, &response);
 }
 
-/* ---- CreatePartitions --------------------------------------------------------- */
+/* ---- CreatePartitions
+ * --------------------------------------------------------- */
 
 static int16_t grow_one(struct wr_request *request,
                         const struct wr_create_partitions_request_topic *asked,

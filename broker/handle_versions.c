@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ApiVersions: the first thing every client asks. A version that is not known is
- * answered in version 0 with UNSUPPORTED_VERSION and the full list all the same,
- * so that the client can ask again. No feature is reported: without
- * transaction.version 2 Java clients stay with the transaction protocol that all
- * others speak too. Thread: broker loop. */
+ * ApiVersions: the first thing every client asks. A version that is not known
+ * is answered in version 0 with UNSUPPORTED_VERSION and the full list all the
+ * same, so that the client can ask again. No feature is reported: without
+ * transaction.version 2 Java clients stay with the transaction protocol that
+ * all others speak too. Thread: broker loop. */
 #include "broker/api.h"
 #include "broker/errors.h"
 

@@ -35,9 +35,9 @@ struct wr_listener {
     struct wr_request *spare; /* freed requests, kept with their arena */
     int spare_count;
     struct wr_request *orphans; /* with handlers, their connection is gone */
-    int64_t log_window_ms; /* start of the current window of log lines */
-    int log_lines;         /* written in it */
-    int64_t log_dropped;   /* not written since the last line */
+    int64_t log_window_ms;      /* start of the current window of log lines */
+    int log_lines;              /* written in it */
+    int64_t log_dropped;        /* not written since the last line */
     struct wr_metric *accepted, *connections, *refused; /* figures */
     struct wr_metric *bytes_in, *bytes_out;
     struct wr_metric **requests; /* per row of wr_apis: count */
@@ -53,7 +53,8 @@ wr_listener_open(struct wr_broker *broker,
 /** Closes the door and all connections; handlers may still let go of parked
  *  requests afterwards. NULL is fine. */
 void wr_listener_close(struct wr_listener *listener);
-/** After all handlers; frees the requests that they still held. NULL is fine. */
+/** After all handlers; frees the requests that they still held. NULL is fine.
+ */
 void wr_listener_free(struct wr_listener *listener);
 /** Has the connection flushed at the end of this tick. */
 void wr_listener_mark_dirty(struct wr_listener *listener, struct wr_conn *conn);

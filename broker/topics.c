@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The registry of topics. In memory: an array sorted by name, for walks, and two
- * maps, by name and by id. On disk: the file `topics` of the data folder, text,
- * replaced whole at each change (topics_file.c).
+ * The registry of topics. In memory: an array sorted by name, for walks, and
+ * two maps, by name and by id. On disk: the file `topics` of the data folder,
+ * text, replaced whole at each change (topics_file.c).
  *
  * Order of steps, so that a crash leaves a topic whole or not there:
  *   create   folders of the partitions, synced; then the file
@@ -138,13 +138,15 @@ size_t wr_topics_count(const struct wr_topics *topics)
     return topics->count;
 }
 
-void wr_topics_watch(struct wr_topics *topics, struct wr_topics_watcher *watcher)
+void wr_topics_watch(struct wr_topics *topics,
+                     struct wr_topics_watcher *watcher)
 {
     watcher->next = topics->watchers;
     topics->watchers = watcher;
 }
 
-/* ---- checks --------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------
+ */
 
 static int16_t refuse(struct weir_error *err, enum wr_kafka_error code,
                       const char *text)
@@ -158,8 +160,8 @@ static int16_t refuse(struct weir_error *err, enum wr_kafka_error code,
 static bool collides(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
-        bool same = *a == *b || ((*a == '.' || *a == '_') &&
-                                 (*b == '.' || *b == '_'));
+        bool same =
+            *a == *b || ((*a == '.' || *a == '_') && (*b == '.' || *b == '_'));
         if (!same) {
             return false;
         }
@@ -210,7 +212,8 @@ static int16_t check_count(const struct wr_topics *topics, int64_t more,
     return 0;
 }
 
-/* ---- folders -------------------------------------------------------------- */
+/* ---- folders --------------------------------------------------------------
+ */
 
 /* The logs [from, count) are made; on failure those made are removed again. */
 static enum weir_status make_logs(struct wr_topics *topics,
@@ -219,10 +222,9 @@ static enum weir_status make_logs(struct wr_topics *topics,
 {
     struct wr_logs *logs = topics->broker->logs;
     for (int32_t i = from; i < topic->partition_count; i++) {
-        enum weir_status s =
-            wr_logs_create(logs, topic->name, topic->id.b, i,
-                           i + 1 < topic->partition_count, &topic->logs[i],
-                           err);
+        enum weir_status s = wr_logs_create(logs, topic->name, topic->id.b, i,
+                                            i + 1 < topic->partition_count,
+                                            &topic->logs[i], err);
         if (s != WEIR_OK) {
             while (--i >= from) {
                 if (wr_logs_delete(logs, topic->logs[i], NULL) != WEIR_OK) {
@@ -259,7 +261,8 @@ static int16_t storage_failed(struct weir_error *err, const char *name)
     return WR_ERR_KAFKA_STORAGE_ERROR;
 }
 
-/* ---- create, grow, delete, configure --------------------------------------- */
+/* ---- create, grow, delete, configure ---------------------------------------
+ */
 
 void wr_topic_free(struct wr_topic *topic)
 {
@@ -295,8 +298,8 @@ static int16_t read_settings(const struct wr_topic_spec *spec,
     }
     for (size_t i = 0; i < spec->setting_count; i++) {
         const struct wr_topic_setting *s = &spec->settings[i];
-        int16_t code = wr_topic_option_set(topic->options, s->name, s->value,
-                                           err);
+        int16_t code =
+            wr_topic_option_set(topic->options, s->name, s->value, err);
         if (code != 0) {
             return code;
         }
@@ -334,8 +337,8 @@ static int16_t build(const struct wr_topics *topics,
     }
     if (code == 0) {
         topic->config = wr_topic_log_config(broker, topic->options);
-        topic->logs = calloc((size_t)topic->partition_count,
-                             sizeof(struct wr_log *));
+        topic->logs =
+            calloc((size_t)topic->partition_count, sizeof(struct wr_log *));
         if (!topic->logs) {
             code = refuse(err, WR_ERR_UNKNOWN_SERVER_ERROR, "out of memory");
         }
@@ -456,8 +459,7 @@ int16_t wr_topics_delete(struct wr_topics *topics, struct wr_topic *topic,
 }
 
 int16_t wr_topics_configure(struct wr_topics *topics, struct wr_topic *topic,
-                            struct wr_options *options,
-                            struct weir_error *err)
+                            struct wr_options *options, struct weir_error *err)
 {
     struct weir_error local;
     err = err ? err : &local;
@@ -475,7 +477,8 @@ int16_t wr_topics_configure(struct wr_topics *topics, struct wr_topic *topic,
     return 0;
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------
+ */
 
 /* Gives a topic read from the file its logs. One that is missing was removed by
  * hand: the partition starts again, empty, and says so. */
@@ -495,8 +498,8 @@ static enum weir_status attach(struct wr_topics *topics, struct wr_topic *topic,
         if (!topic->logs[i]) {
             wr_log(WR_ERROR, "broker", "partition is missing, made again empty",
                    "topic=%s partition=%d", topic->name, i);
-            enum weir_status s = wr_logs_create(
-                logs, topic->name, topic->id.b, i, false, &topic->logs[i], err);
+            enum weir_status s = wr_logs_create(logs, topic->name, topic->id.b,
+                                                i, false, &topic->logs[i], err);
             if (s != WEIR_OK) {
                 return weir_fail_prefix(err, s, "topic %s", topic->name);
             }

@@ -58,8 +58,7 @@ enum weir_status wr_topics_file_write(const struct wr_topics *topics,
     for (size_t i = 0; i < topics->count; i++) {
         write_topic(&out, topics->items[i]);
     }
-    wr_buf_printf(&out, "end %08" PRIx32 "\n",
-                  wr_crc32c(0, out.data, out.len));
+    wr_buf_printf(&out, "end %08" PRIx32 "\n", wr_crc32c(0, out.data, out.len));
     enum weir_status s = out.status;
     if (s != WEIR_OK) {
         s = weir_fail(err, s, "%s: list of topics: %s", wr_buf_text(&path),
@@ -72,7 +71,8 @@ enum weir_status wr_topics_file_write(const struct wr_topics *topics,
     return s;
 }
 
-/* ---- read ------------------------------------------------------------------ */
+/* ---- read ------------------------------------------------------------------
+ */
 
 static bool parse_id(const char *hex, struct wr_uuid *out)
 {
@@ -116,8 +116,8 @@ static bool parse_setting(struct wr_topic *topic, char *line)
 {
     char *name = line + 4;
     char *value = strchr(name, ' ');
-    if (!value || (!topic->options &&
-                   wr_topic_options_new(&topic->options) != WEIR_OK)) {
+    if (!value ||
+        (!topic->options && wr_topic_options_new(&topic->options) != WEIR_OK)) {
         return false;
     }
     *value++ = '\0';
