@@ -1,11 +1,18 @@
-# weir_test(ROOM NAME [LINKS ...] [SOURCES ...] [LABELS ...])
+# weir_test(ROOM NAME [FAULTS] [LINKS ...] [SOURCES ...] [LABELS ...] [TIMEOUT S])
 #   builds tests/ROOM/test_NAME.c as a cmocka program and registers it as the
-#   ctest ROOM.NAME. It links the room's library.
+#   ctest ROOM.NAME. It links the room's library. With FAULTS its allocations can
+#   be made to fail: tests/harness/faults.h. The label `threads` puts it among
+#   what runs under ThreadSanitizer.
 function(weir_test room name)
-  cmake_parse_arguments(T "" "TIMEOUT" "LINKS;SOURCES;LABELS" ${ARGN})
+  cmake_parse_arguments(T "FAULTS" "TIMEOUT" "LINKS;SOURCES;LABELS" ${ARGN})
   set(target test_${room}_${name})
   add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/${room}/test_${name}.c" ${T_SOURCES})
   target_link_libraries(${target} PRIVATE weir_${room} ${T_LINKS} PkgConfig::CMOCKA)
+  if(T_FAULTS)
+    target_sources(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/harness/faults.c")
+    target_link_options(${target} PRIVATE
+      -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup)
+  endif()
   add_test(NAME ${room}.${name} COMMAND ${target})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)

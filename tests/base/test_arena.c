@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 
+#include "tests/harness/faults.h"
 #include "tests/harness/weir_test.h"
 
 static void pieces_are_aligned_and_apart(void **state)
@@ -103,6 +104,30 @@ static void copies_keep_null_and_empty_apart(void **state)
     wr_arena_done(&arena);
 }
 
+static enum weir_status use_arena(void *arg)
+{
+    (void)arg;
+    struct wr_arena arena;
+    struct weir_bytes out;
+    wr_arena_init(&arena, 1 << 20);
+    enum weir_status status = wr_arena_copy(&arena, weir_text("a"), &out);
+    if (status == WEIR_OK && !wr_arena_calloc(&arena, 100, 1000)) {
+        status = WEIR_E_NOMEM;
+    }
+    if (status == WEIR_OK && !wr_arena_text(&arena, out)) {
+        status = WEIR_E_NOMEM;
+    }
+    wr_arena_done(&arena);
+    return status;
+}
+
+static void without_memory_it_says_so(void **state)
+{
+    (void)state;
+    /* a first block, one that is larger, and the next after that */
+    assert_int_equal(wr_faults_each(use_arena, NULL), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +137,7 @@ int main(void)
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(calloc_gives_zeros_even_in_used_memory),
         cmocka_unit_test(copies_keep_null_and_empty_apart),
+        cmocka_unit_test(without_memory_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

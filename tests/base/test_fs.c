@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fs.h"
 
+#include "tests/harness/faults.h"
 #include "tests/harness/weir_test.h"
 
 #include <errno.h>
@@ -210,6 +211,23 @@ static void a_lock_dies_with_its_process(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static enum weir_status read_file(void *arg)
+{
+    struct wr_buf buf;
+    struct weir_error why;
+    wr_buf_init(&buf, 100);
+    enum weir_status status = wr_file_read(arg, &buf, &why);
+    wr_buf_done(&buf);
+    return status;
+}
+
+static void without_memory_reading_says_so(void **state)
+{
+    (void)state;
+    write_file(in_dir("f"), "text");
+    assert_int_equal(wr_faults_each(read_file, path), 1);
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -227,6 +245,7 @@ int main(void)
         IN_DIR(dir_sync_of_a_file_is_an_error),
         IN_DIR(a_lock_excludes_and_names_its_holder),
         IN_DIR(a_lock_dies_with_its_process),
+        IN_DIR(without_memory_reading_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/map.h"
 
+#include "tests/harness/faults.h"
 #include "tests/harness/weir_test.h"
 
 static struct weir_bytes number_key(const uint32_t *n)
@@ -141,6 +142,34 @@ static void random_operations_agree_with_a_plain_array(void **state)
     wr_map_done(&map);
 }
 
+/* Whatever fails, the keys that were put are there, and no others. */
+static enum weir_status fill_map(void *arg)
+{
+    int one = 1;
+    uint32_t put = 0;
+    enum weir_status status = WEIR_OK;
+    struct wr_map map;
+    wr_map_init(&map);
+    for (; put < 100 && status == WEIR_OK; put += status == WEIR_OK) {
+        status = wr_map_put(&map, number_key(&put), &one, NULL);
+    }
+    assert_int_equal(map.count, put);
+    for (uint32_t i = 0; i <= put; i++) {
+        assert_true((wr_map_get(&map, number_key(&i)) != NULL) == (i < put));
+    }
+    wr_map_done(&map);
+    *(uint32_t *)arg = put;
+    return status;
+}
+
+static void without_memory_the_map_is_as_before(void **state)
+{
+    (void)state;
+    uint32_t put = 0;
+    assert_true(wr_faults_each(fill_map, &put) > 100);
+    assert_int_equal(put, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +179,7 @@ int main(void)
         cmocka_unit_test(iteration_sees_each_key_once_even_when_it_removes_it),
         cmocka_unit_test(churn_does_not_make_the_map_grow),
         cmocka_unit_test(random_operations_agree_with_a_plain_array),
+        cmocka_unit_test(without_memory_the_map_is_as_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

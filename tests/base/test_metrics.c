@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/metrics.h"
 
+#include "tests/harness/faults.h"
 #include "tests/harness/weir_test.h"
 
 #include <pthread.h>
@@ -173,6 +174,33 @@ static void a_full_buffer_tells(void **state)
     wr_buf_done(&small);
 }
 
+/* A metric is always had; without memory it is just not shown. */
+static enum weir_status use_metrics(void *arg)
+{
+    (void)arg;
+    struct wr_metrics *mine;
+    struct wr_buf text;
+    enum weir_status status = wr_metrics_new(&mine);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    wr_buf_init(&text, 1 << 16);
+    wr_metric_add(wr_metric_get(mine, WR_COUNTER, "n_total", "", "N."), 1);
+    wr_metric_observe_ns(
+        wr_metric_get(mine, WR_HISTOGRAM, "t_seconds", "a=\"1\"", "T."), 1);
+    wr_metrics_render(mine, &text);
+    status = text.status;
+    wr_buf_done(&text);
+    wr_metrics_free(mine);
+    return status;
+}
+
+static void without_memory_metrics_still_count(void **state)
+{
+    (void)state;
+    assert_true(wr_faults_each(use_metrics, NULL) > 0);
+}
+
 #define METRICS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -185,6 +213,7 @@ int main(void)
         METRICS(series_beyond_the_limit_work_but_do_not_show),
         METRICS(threads_lose_no_count),
         METRICS(a_full_buffer_tells),
+        cmocka_unit_test(without_memory_metrics_still_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

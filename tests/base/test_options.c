@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/options.h"
 
+#include "tests/harness/faults.h"
 #include "tests/harness/weir_test.h"
 
 static const struct wr_option table[] = {
@@ -272,6 +273,42 @@ static void the_nearest_name_is_near(void **state)
     assert_null(wr_nearest_name(longer, names));
 }
 
+static enum weir_status use_options(void *arg)
+{
+    struct wr_options *mine;
+    struct wr_options *copy = NULL;
+    struct weir_error why;
+    enum weir_status status = wr_options_new(table, is_client, &mine);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    status = wr_options_set(mine, "socket.x", "1", "test", &why);
+    if (status == WEIR_OK) {
+        status = wr_options_set_pair(mine, "socket.x=22", "test", &why);
+    }
+    if (status == WEIR_OK) {
+        status = wr_options_load(mine, arg, &why);
+    }
+    if (status == WEIR_OK) {
+        status = wr_options_copy(mine, &copy);
+    }
+    wr_options_free(copy);
+    wr_options_free(mine);
+    return status;
+}
+
+static void without_memory_nothing_is_half_set(void **state)
+{
+    (void)state;
+    char dir[WR_TEST_PATH_MAX];
+    char path[WR_TEST_PATH_MAX * 2];
+    wr_test_dir_init(dir);
+    (void)snprintf(path, sizeof(path), "%s/p", dir);
+    assert_ok(wr_file_replace(path, weir_text("state.fast=true\n"), &err), err);
+    assert_true(wr_faults_each(use_options, path) > 5);
+    wr_test_dir_done(dir);
+}
+
 #define OPTIONS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -288,6 +325,7 @@ int main(void)
         OPTIONS(a_bad_line_is_named),
         OPTIONS(a_file_beyond_the_limit_is_refused_and_at_the_limit_read),
         cmocka_unit_test(the_nearest_name_is_near),
+        cmocka_unit_test(without_memory_nothing_is_half_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
