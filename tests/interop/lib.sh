@@ -132,6 +132,7 @@ load() { # TOPIC PARTITIONS FILE OPTIONS...
     shift 3
     "$java_run" LoadTopic --bootstrap "$bootstrap" --topic "$topic" --partitions "$partitions" "$@" <"$file"
 }
+make_topic() { load "$1" "$2" /dev/null; } # TOPIC PARTITIONS
 load_slowly() { # TOPIC RATE FILE OPTIONS...: in the background; sets loader, whose name is load
     local topic=$1 rate=$2 file=$3
     shift 3
