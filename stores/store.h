@@ -60,10 +60,13 @@ struct wr_store_hooks {
 struct wr_task_state;
 
 /** Opens (or makes) the state directory `dir` of a task, takes its lock, opens
- *  one RocksDB for the specs that want it. specs are lent for the state's life.
- *  Errors: WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the file,
- * with the remedy (the directory is moved aside and rebuilt from the changelog
- * when `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
+ *  one RocksDB for the specs that want it (a new directory gets its RocksDB
+ * with the first write-down). specs are lent for the state's life, hooks are
+ * copied; a hook that is NULL is not called. `dir` NULL: nothing touches the
+ * disk and every store lives in memory, as a test driver wants it. Errors:
+ * WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the file, with the
+ * remedy (the directory is moved aside and rebuilt from the changelog when
+ *  `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
 WEIR_MUST_CHECK enum weir_status
 wr_task_state_open(struct wr_store_env *env, const char *dir,
                    const struct weir_store_spec *const *specs, int store_count,
@@ -73,6 +76,13 @@ wr_task_state_open(struct wr_store_env *env, const char *dir,
  *  The uncommitted layer is dropped either way. */
 void wr_task_state_close(struct wr_task_state *state, bool clean);
 struct weir_store *wr_task_state_store(struct wr_task_state *state, int index);
+/** Text and status of the last store call that failed; weir_store_* themselves
+ *  return a status only. Lent; overwritten by the next failure. */
+const struct weir_error *wr_task_state_error(const struct wr_task_state *state);
+/** Why damaged state was moved aside at open, for the log; NULL when it was
+ * not. Its stores then restore from offset 0; those without a changelog are
+ * empty. */
+const char *wr_task_state_rebuilt(const struct wr_task_state *state);
 
 /** Bytes in the uncommitted layers, caches included: the task commits early
  * when they pass statestore.uncommitted.max.bytes. */
@@ -80,14 +90,23 @@ size_t wr_task_state_uncommitted_bytes(const struct wr_task_state *state);
 /** Of these, bytes of cached entries that have not been flushed downstream. */
 size_t wr_task_state_cached_bytes(const struct wr_task_state *state);
 
-/** Sends the cached entries of store `index` to its hooks (flushed, changelog),
- *  in the order of their first write. The task flushes stores in topology
- * order, before a commit or when the cache is full. */
+/** Sends the cached entries of store `index` to its hooks (changelog, then
+ *  flushed), in the order of their first write since the last flush. The task
+ *  flushes stores in topology order, before a commit or when the cache is full.
+ *  Listeners may write to the store; what they write waits for the next flush,
+ * so the task repeats until wr_task_state_cached_bytes() is 0. The first
+ * failure of a hook ends the flush; its entry counts as flushed, the rest
+ * waits. */
 WEIR_MUST_CHECK enum weir_status
 wr_store_flush(struct wr_task_state *state, int index, struct weir_error *err);
 /** The commit happened: uncommitted becomes committed. changelog_offsets[i] is
  *  the offset of the last changelog record of store i known to be written, -1
- *  when none was. May write dirty entries down. */
+ *  when none was. May write dirty entries down.
+ *  Errors: WEIR_E_INVALID when cached entries were not flushed, nothing is
+ *  committed. WEIR_E_NOSPACE, WEIR_E_IO, WEIR_E_CORRUPT: the state is
+ * committed, but could not be written down; nothing is lost, later commits try
+ * again (a second apart). While the disk is full memory grows, up to twice the
+ * warm budget; then puts are refused with WEIR_E_NOSPACE. */
 WEIR_MUST_CHECK enum weir_status
 wr_task_state_commit(struct wr_task_state *state,
                      const int64_t *changelog_offsets, int64_t now_ms,
@@ -133,10 +152,17 @@ wr_store_get_committed(struct weir_store *store, struct weir_bytes key,
 /** Changelog offset that the committed state corresponds to; -1: none. */
 int64_t wr_store_position(const struct weir_store *store);
 const struct weir_store_spec *wr_store_spec(const struct weir_store *store);
-/** The task side of weir_store_on_flush: marks that a listener is set. Caching
- *  stores without a listener only write their changelog at a flush. */
 bool wr_store_is_caching(const struct weir_store *store);
+/** Whether flushes of a caching store go to the hook `flushed` (true at open).
+ *  Without a listener a flush need not know the old value, which spares a read
+ * of RocksDB for keys that were put without a get. */
+void wr_store_set_listening(struct weir_store *store, bool listening);
 /** Index given at open. */
 int wr_store_index(const struct weir_store *store);
+/** As weir_store_range(), of the committed state only. */
+WEIR_MUST_CHECK enum weir_status
+wr_store_range_committed(struct weir_store *store, struct weir_bytes from,
+                         struct weir_bytes to, bool reverse,
+                         struct weir_iterator **out);
 
 #endif

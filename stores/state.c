@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A task's state directory and the life of its stores: open, commit, abort,
+ * restore, close.
+ *
+ *   <dir>/.lock      held while open
+ *   <dir>/rocksdb    the base of all stores that have one (rocks.c)
+ *   <dir>/.corrupt   text of a damage found while running; the next open takes
+ *                    the base for damaged without having to find it again
+ *   <dir>/rocksdb.corrupt   the last base that was moved aside
+ *
+ * A commit walks the entries of the interval once: current becomes committed,
+ * and what has a base becomes dirty. An abort walks the same list and frees. */
+#include "stores/state.h"
+
+#include "base/fs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DOWN_EVERY_MS  INT64_C(30000)
+#define RETRY_MS       INT64_C(1000)
+#define RESTORED_DOWN  10000u /* restored entries worth a write-down at once */
+#define PREFETCH       8u
+#define TASK_LABEL_MAX 64u
+
+/* ---- errors ----------------------------------------------------------------
+ */
+
+static bool state_path(const struct wr_task_state *state, const char *name,
+                       char **out)
+{
+    *out = NULL;
+    if (asprintf(out, "%s/%s", state->dir, name) < 0) {
+        *out = NULL;
+        return false;
+    }
+    return true;
+}
+
+/* Remembers on disk that the base is damaged; where that fails, the damage has
+ * to be met again. */
+static void corrupt_note(const struct wr_task_state *state)
+{
+    char *path;
+    if (state->dir && state_path(state, ".corrupt", &path)) {
+        FILE *file = fopen(path, "we");
+        if (file) {
+            fputs(state->error.text, file);
+            fclose(file);
+        }
+        free(path);
+    }
+}
+
+enum weir_status wr_store_failed(struct weir_store *store,
+                                 enum weir_status status)
+{
+    struct wr_task_state *state = store->state;
+    if (state->error.status != status) {
+        weir_fail(&state->error, status, "%s", weir_status_text(status));
+    }
+    if (strncmp(state->error.text, "store ", strlen("store ")) != 0) {
+        weir_fail_prefix(&state->error, status, "store %s", store->spec->name);
+    }
+    if (status == WEIR_E_CORRUPT) {
+        corrupt_note(state);
+    }
+    return status;
+}
+
+const struct weir_error *wr_task_state_error(const struct wr_task_state *state)
+{
+    return &state->error;
+}
+
+const char *wr_task_state_rebuilt(const struct wr_task_state *state)
+{
+    return state->rebuilt.status != WEIR_OK ? state->rebuilt.text : NULL;
+}
+
+/* ---- metrics ---------------------------------------------------------------
+ */
+
+static void series_make(struct weir_store *store)
+{
+    static const char *const layers[WR_STORE_READS] = {"uncommitted", "warm",
+                                                       "rocksdb"};
+    struct wr_metrics *metrics = store->state->env->options.metrics;
+    if (!metrics) {
+        return;
+    }
+    const char *dir = store->state->dir ? store->state->dir : "";
+    const char *slash = strrchr(dir, '/');
+    char *label = NULL;
+    if (asprintf(&label, "task=\"%.*s\",store=\"%s\"", (int)TASK_LABEL_MAX,
+                 slash ? slash + 1 : dir, store->spec->name) < 0) {
+        return;
+    }
+    struct wr_store_series *series = &store->series;
+    for (int i = 0; i < WR_STORE_READS; i++) {
+        char *read = NULL;
+        if (asprintf(&read, "%s,layer=\"%s\"", label, layers[i]) >= 0) {
+            series->reads[i] =
+                wr_metric_get(metrics, WR_COUNTER, "weir_store_reads_total",
+                              read, "Gets, by the layer that answered.");
+            free(read);
+        }
+    }
+    series->writes =
+        wr_metric_get(metrics, WR_COUNTER, "weir_store_writes_total", label,
+                      "Puts and deletes.");
+    series->evictions =
+        wr_metric_get(metrics, WR_COUNTER, "weir_store_evictions_total", label,
+                      "Warm entries that gave way.");
+    series->bytes = wr_metric_get(metrics, WR_GAUGE, "weir_store_bytes", label,
+                                  "Bytes of a store in memory.");
+    series->dirty = wr_metric_get(
+        metrics, WR_GAUGE, "weir_store_dirty_bytes", label,
+        "Committed bytes that have not been written down to RocksDB.");
+    series->uncommitted =
+        wr_metric_get(metrics, WR_GAUGE, "weir_store_uncommitted_bytes", label,
+                      "Bytes written in the last commit interval.");
+    series->keys = wr_metric_get(metrics, WR_GAUGE, "weir_store_keys_estimate",
+                                 label, "About how many keys the store has.");
+    series->downs =
+        wr_metric_get(metrics, WR_COUNTER, "weir_store_write_downs_total",
+                      label, "Sorted files written down to RocksDB.");
+    series->down_bytes =
+        wr_metric_get(metrics, WR_COUNTER, "weir_store_write_down_bytes_total",
+                      label, "Bytes of these files.");
+    series->down_seconds = wr_metric_get(
+        metrics, WR_HISTOGRAM, "weir_store_write_down_duration_seconds", label,
+        "How long a write-down took.");
+    free(label);
+}
+
+static void series_publish(struct weir_store *store, size_t uncommitted_bytes)
+{
+    struct wr_store_series *series = &store->series;
+    struct wr_store_stats *stats = &store->stats;
+    if (series->writes) {
+        for (int i = 0; i < WR_STORE_READS; i++) {
+            if (series->reads[i]) {
+                wr_metric_add(series->reads[i], stats->reads[i]);
+            }
+        }
+        wr_metric_add(series->writes, stats->writes);
+        wr_metric_add(series->evictions, stats->evictions);
+        wr_metric_set(series->bytes, (int64_t)wr_table_bytes(&store->table));
+        wr_metric_set(series->dirty, (int64_t)store->dirty_bytes);
+        wr_metric_set(series->uncommitted, (int64_t)uncommitted_bytes);
+        wr_metric_set(series->keys, weir_store_approximate_count(store));
+    }
+    *stats = (struct wr_store_stats){0};
+}
+
+/* ---- open ------------------------------------------------------------------
+ */
+
+static void store_init(struct wr_task_state *state, int index,
+                       const struct weir_store_spec *spec)
+{
+    struct weir_store *store = &state->stores[index];
+    *store = (struct weir_store){.state = state,
+                                 .spec = spec,
+                                 .index = index,
+                                 .based = spec->engine == WEIR_ROCKSDB &&
+                                          state->dir != NULL,
+                                 .base_empty = true,
+                                 .listening = true,
+                                 .position = -1,
+                                 .stored = -1};
+    wr_table_init(&store->table);
+    wr_buf_init(&store->keys, WR_KEY_MAX + 2);
+    wr_buf_init(&store->row, WR_VALUE_MAX + sizeof(int64_t));
+    if (store->based) {
+        atomic_fetch_add(&state->env->warm_tables, 1);
+    }
+    series_make(store);
+}
+
+static void store_done(struct weir_store *store)
+{
+    wr_iterators_kill(store);
+    wr_rocks_unpin(store->pin);
+    wr_order_done(&store->order);
+    wr_table_done(&store->table);
+    wr_refs_done(&store->touched);
+    wr_refs_done(&store->cached);
+    wr_refs_done(&store->dirty);
+    wr_buf_done(&store->keys);
+    wr_buf_done(&store->row);
+    if (store->based) {
+        atomic_fetch_sub(&store->state->env->warm_used, store->published);
+        atomic_fetch_sub(&store->state->env->warm_tables, 1);
+    }
+}
+
+/* The damage that an earlier run noted, as an error; WEIR_OK when none. */
+static enum weir_status corrupt_noted(const struct wr_task_state *state,
+                                      struct weir_error *err)
+{
+    char *path;
+    if (!state_path(state, ".corrupt", &path)) {
+        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
+    }
+    struct wr_buf text;
+    wr_buf_init(&text, WEIR_ERROR_TEXT_MAX);
+    enum weir_status s = wr_file_read(path, &text, NULL);
+    if (s == WEIR_E_NOTFOUND) {
+        s = WEIR_OK;
+    } else {
+        s = weir_fail(err, WEIR_E_CORRUPT, "found while running: %s",
+                      wr_buf_text(&text));
+    }
+    wr_buf_done(&text);
+    free(path);
+    return s;
+}
+
+/* Moves the base aside, in place of one that was moved aside before. */
+static enum weir_status base_aside(struct wr_task_state *state,
+                                   struct weir_error *err)
+{
+    char *aside = NULL;
+    char *note = NULL;
+    enum weir_status s = WEIR_E_NOMEM;
+    if (state_path(state, "rocksdb.corrupt", &aside) &&
+        state_path(state, ".corrupt", &note)) {
+        s = wr_remove_all(aside, err);
+        if (s == WEIR_OK && rename(state->db_path, aside) != 0) {
+            s = weir_fail(err, WEIR_E_IO, "%s: cannot be moved to %s",
+                          state->db_path, aside);
+        }
+        if (s == WEIR_OK) {
+            s = wr_remove_all(note, err);
+        }
+    }
+    free(aside);
+    free(note);
+    return s;
+}
+
+static enum weir_status base_open(struct wr_task_state *state,
+                                  bool rebuild_corrupt, struct weir_error *err)
+{
+    enum weir_status s = WEIR_OK;
+    if (wr_rocks_exists(state->db_path)) {
+        s = corrupt_noted(state, err);
+    }
+    if (s == WEIR_OK) {
+        s = wr_state_base_open(state, false, err);
+    }
+    if (s == WEIR_E_CORRUPT && rebuild_corrupt) {
+        state->rebuilt.status = s;
+        weir_fail(&state->rebuilt, s,
+                  "%s was damaged and is now rocksdb.corrupt beside it; its "
+                  "stores are rebuilt from their changelogs%s%s",
+                  state->db_path, err ? ": " : "", err ? err->text : "");
+        return base_aside(state, err);
+    }
+    if (s == WEIR_E_CORRUPT) {
+        return weir_fail_prefix(
+            err, s,
+            "state of task in %s is damaged (remove %s to rebuild it from the "
+            "changelog)",
+            state->dir, state->db_path);
+    }
+    return s;
+}
+
+static enum weir_status dir_open(struct wr_task_state *state, const char *dir,
+                                 struct weir_error *err)
+{
+    state->dir = strdup(dir);
+    char *lock = NULL;
+    if (!state->dir || !state_path(state, "rocksdb", &state->db_path) ||
+        !state_path(state, ".lock", &lock)) {
+        free(lock);
+        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", dir);
+    }
+    enum weir_status s = wr_mkdirs(dir, err);
+    if (s == WEIR_OK) {
+        s = wr_lock_file(lock, &state->lock_fd, err);
+        if (s == WEIR_E_LOCKED) {
+            weir_fail_prefix(err, s, "state directory %s", dir);
+        }
+    }
+    free(lock);
+    return s;
+}
+
+static enum weir_status specs_check(const struct weir_store_spec *const *specs,
+                                    int store_count, struct weir_error *err)
+{
+    for (int i = 0; i < store_count; i++) {
+        if (!specs[i]->name || specs[i]->name[0] == '\0') {
+            return weir_fail(err, WEIR_E_INVALID, "store %d has no name", i);
+        }
+        for (int j = 0; j < i; j++) {
+            if (strcmp(specs[i]->name, specs[j]->name) == 0) {
+                return weir_fail(err, WEIR_E_INVALID,
+                                 "two stores have the name %s", specs[i]->name);
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
+enum weir_status
+wr_task_state_open(struct wr_store_env *env, const char *dir,
+                   const struct weir_store_spec *const *specs, int store_count,
+                   const struct wr_store_hooks *hooks, bool rebuild_corrupt,
+                   struct wr_task_state **out, struct weir_error *err)
+{
+    enum weir_status s = specs_check(specs, store_count, err);
+    if (s != WEIR_OK) {
+        return s;
+    }
+    struct wr_task_state *state = calloc(1, sizeof(*state));
+    if (!state) {
+        return weir_fail(err, WEIR_E_NOMEM, "a task's state");
+    }
+    struct weir_error why = {0};
+    state->env = env;
+    state->hooks = *hooks;
+    state->lock_fd = -1;
+    state->down_ms = -1;
+    if (dir) {
+        s = dir_open(state, dir, &why);
+    }
+    if (s == WEIR_OK) {
+        state->stores = calloc((size_t)store_count + 1, sizeof(*state->stores));
+        if (!state->stores) {
+            s = weir_fail(&why, WEIR_E_NOMEM, "%d stores", store_count);
+        }
+    }
+    bool based = false;
+    for (int i = 0; s == WEIR_OK && i < store_count; i++) {
+        store_init(state, i, specs[i]);
+        state->store_count = i + 1;
+        based = based || state->stores[i].based;
+    }
+    if (s == WEIR_OK && based) {
+        s = base_open(state, rebuild_corrupt, &why);
+    }
+    if (s != WEIR_OK) {
+        wr_task_state_close(state, false);
+        return weir_fail(err, s, "%s", why.text);
+    }
+    *out = state;
+    return WEIR_OK;
+}
+
+void wr_task_state_close(struct wr_task_state *state, bool clean)
+{
+    if (!state) {
+        return;
+    }
+    wr_task_state_abort(state);
+    for (int i = 0; i < state->store_count; i++) {
+        /* What cannot be written is replayed from the changelog. */
+        if (clean && wr_store_down(&state->stores[i], NULL) != WEIR_OK) {
+            clean = false;
+        }
+        series_publish(&state->stores[i], 0);
+        store_done(&state->stores[i]);
+    }
+    wr_rocks_close(state->rocks);
+    if (state->lock_fd >= 0) {
+        close(state->lock_fd);
+    }
+    free(state->stores);
+    free(state->db_path);
+    free(state->dir);
+    free(state);
+}
+
+struct weir_store *wr_task_state_store(struct wr_task_state *state, int index)
+{
+    return &state->stores[index];
+}
+
+/* ---- commit and abort ------------------------------------------------------
+ */
+
+size_t wr_task_state_uncommitted_bytes(const struct wr_task_state *state)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < state->store_count; i++) {
+        bytes += state->stores[i].touched_bytes;
+    }
+    return bytes;
+}
+
+size_t wr_task_state_cached_bytes(const struct wr_task_state *state)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < state->store_count; i++) {
+        bytes += state->stores[i].cached_bytes;
+    }
+    return bytes;
+}
+
+/* Makes the entry dirty after its committed value changed; `before` is what it
+ * took when it was dirty already. */
+static void entry_dirty(struct weir_store *store, uint32_t ref, size_t before)
+{
+    struct wr_entry *entry = wr_entry_at(&store->table, ref);
+    size_t after = wr_store_entry_bytes(store, ref, entry->committed);
+    store->dirty_bytes += after - before;
+    if (!wr_entry_has(entry, WR_DIRTY)) {
+        entry->meta |= WR_DIRTY;
+        store->dirty.at[store->dirty.count++] = ref; /* room was made */
+    }
+}
+
+static size_t dirty_bytes_of(const struct weir_store *store, uint32_t ref)
+{
+    const struct wr_entry *entry = wr_entry_at(&store->table, ref);
+    return wr_entry_has(entry, WR_DIRTY)
+               ? wr_store_entry_bytes(store, ref, entry->committed)
+               : 0;
+}
+
+static void entry_commit(struct weir_store *store, uint32_t ref)
+{
+    struct wr_table *table = &store->table;
+    struct wr_entry *entry = wr_entry_at(table, ref);
+    uint32_t current = entry->current;
+    uint32_t seen = entry->seen;
+    size_t before = dirty_bytes_of(store, ref);
+    wr_value_free(table, entry->committed);
+    if (seen != current) {
+        wr_value_free(table, seen);
+    }
+    if (wr_value_at(table, current)->len == WR_TOMBSTONE) {
+        wr_value_free(table, current);
+        current = WR_ABSENT;
+    }
+    entry->committed = current;
+    entry->current = entry->seen = WR_UNKNOWN;
+    entry->meta &= ~(WR_TOUCHED | WR_CACHED);
+    if (store->based) {
+        entry_dirty(store, ref, before);
+    } else if (current == WR_ABSENT) {
+        wr_store_forget(store, ref);
+    }
+}
+
+static enum weir_status store_reserve_dirty(struct weir_store *store, size_t n)
+{
+    if (store->based && store->dirty.count + n > store->dirty.cap) {
+        return wr_refs_grow(&store->dirty, n);
+    }
+    return WEIR_OK;
+}
+
+static void store_commit(struct weir_store *store, int64_t offset)
+{
+    wr_iterators_detach(store);
+    const struct wr_refs *touched = &store->touched;
+    for (size_t i = 0; i < touched->count; i++) {
+        if (i + PREFETCH < touched->count) {
+            __builtin_prefetch(
+                wr_entry_at(&store->table, touched->at[i + PREFETCH]));
+        }
+        entry_commit(store, touched->at[i]);
+    }
+    store->touched.count = 0;
+    store->cached.count = 0;
+    store->touched_bytes = store->cached_bytes = 0;
+    store->count += store->count_delta;
+    store->count_delta = 0;
+    if (offset > store->position) {
+        store->position = offset;
+    }
+}
+
+/* Writes down the stores that are due. */
+static enum weir_status stores_down(struct wr_task_state *state, int64_t now_ms,
+                                    struct weir_error *err)
+{
+    bool late = now_ms - state->down_ms >= DOWN_EVERY_MS;
+    enum weir_status first = WEIR_OK;
+    for (int i = 0; i < state->store_count; i++) {
+        struct weir_store *store = &state->stores[i];
+        bool large = store->dirty_bytes >= wr_store_share(store) / 2;
+        if (!store->based || !(late || large)) {
+            continue;
+        }
+        enum weir_status s =
+            wr_store_down(store, first == WEIR_OK ? err : NULL);
+        first = first == WEIR_OK ? s : first;
+    }
+    state->full = first != WEIR_OK;
+    if (first != WEIR_OK) {
+        state->retry_ms = now_ms + RETRY_MS;
+    } else if (late) {
+        state->down_ms = now_ms;
+    }
+    return first;
+}
+
+enum weir_status wr_task_state_commit(struct wr_task_state *state,
+                                      const int64_t *changelog_offsets,
+                                      int64_t now_ms, struct weir_error *err)
+{
+    for (int i = 0; i < state->store_count; i++) {
+        struct weir_store *store = &state->stores[i];
+        if (store->cached.count) {
+            return weir_fail(err, WEIR_E_INVALID,
+                             "store %s: committed with %zu cached entries that "
+                             "were not flushed",
+                             store->spec->name, store->cached.count);
+        }
+        enum weir_status s = store_reserve_dirty(store, store->touched.count);
+        if (s != WEIR_OK) {
+            return weir_fail(err, s, "store %s: commit: %s", store->spec->name,
+                             weir_status_text(s));
+        }
+    }
+    for (int i = 0; i < state->store_count; i++) {
+        struct weir_store *store = &state->stores[i];
+        size_t uncommitted = store->touched_bytes;
+        store_commit(store, changelog_offsets[i]);
+        series_publish(store, uncommitted);
+    }
+    enum weir_status s = WEIR_OK;
+    if (state->down_ms < 0) {
+        state->down_ms = now_ms;
+    }
+    if (now_ms >= state->retry_ms) {
+        s = stores_down(state, now_ms, err);
+    }
+    for (int i = 0; i < state->store_count; i++) {
+        wr_store_shrink(&state->stores[i], 0);
+    }
+    if (state->env->cached) {
+        wr_metric_set(state->env->cached,
+                      (int64_t)wr_rocks_env_cached(state->env->rocks));
+    }
+    return s;
+}
+
+static void store_abort(struct weir_store *store)
+{
+    struct wr_table *table = &store->table;
+    wr_iterators_detach(store);
+    for (size_t i = 0; i < store->touched.count; i++) {
+        uint32_t ref = store->touched.at[i];
+        struct wr_entry *entry = wr_entry_at(table, ref);
+        if (entry->seen != entry->current) {
+            wr_value_free(table, entry->seen);
+        }
+        wr_value_free(table, entry->current);
+        entry->current = entry->seen = WR_UNKNOWN;
+        entry->meta &= ~(WR_TOUCHED | WR_CACHED);
+        if (!store->based && !wr_value_is(entry->committed)) {
+            wr_store_forget(store, ref);
+        }
+    }
+    store->touched.count = 0;
+    store->cached.count = 0;
+    store->touched_bytes = store->cached_bytes = 0;
+    store->count_delta = 0;
+}
+
+void wr_task_state_abort(struct wr_task_state *state)
+{
+    for (int i = 0; i < state->store_count; i++) {
+        store_abort(&state->stores[i]);
+    }
+}
+
+/* ---- restore ---------------------------------------------------------------
+ */
+
+int64_t wr_store_restore_from(const struct wr_task_state *state, int index)
+{
+    return state->stores[index].position + 1;
+}
+
+static enum weir_status restore_one(struct weir_store *store,
+                                    const struct wr_changelog_record *record)
+{
+    struct wr_table *table = &store->table;
+    uint32_t ref = wr_table_find(table, record->key);
+    enum weir_status s = WEIR_OK;
+    if (!ref) {
+        if (!record->value.data && store->base_empty) {
+            return WEIR_OK;
+        }
+        s = wr_table_insert(table, record->key, &ref);
+    }
+    if (s == WEIR_OK) {
+        s = store_reserve_dirty(store, 1);
+    }
+    if (s == WEIR_OK) {
+        s = wr_store_order(store, ref);
+    }
+    if (s != WEIR_OK) {
+        return s;
+    }
+    struct wr_entry *entry = wr_entry_at(table, ref);
+    size_t before = dirty_bytes_of(store, ref);
+    bool was = wr_value_is(entry->committed);
+    store->inexact |= entry->committed == WR_UNKNOWN && !store->base_empty;
+    if (record->value.data) {
+        s = wr_value_set(table, &entry->committed, record->value,
+                         record->timestamp_ms, false);
+    } else {
+        wr_value_free(table, entry->committed);
+        entry->committed = WR_ABSENT;
+    }
+    if (s != WEIR_OK) {
+        return s;
+    }
+    store->count += (record->value.data ? 1 : 0) - (was ? 1 : 0);
+    if (store->based) {
+        entry_dirty(store, ref, before);
+    } else if (!record->value.data) {
+        wr_store_forget(store, ref);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_store_restore(struct wr_task_state *state, int index,
+                                  const struct wr_changelog_record *records,
+                                  size_t count, struct weir_error *err)
+{
+    struct weir_store *store = &state->stores[index];
+    size_t limit = wr_store_share(store) / 2;
+    wr_iterators_detach(store);
+    for (size_t i = 0; i < count; i++) {
+        enum weir_status s = restore_one(store, &records[i]);
+        if (s != WEIR_OK) {
+            return weir_fail(err, s,
+                             "store %s: restore of changelog offset %lld: %s",
+                             store->spec->name, (long long)records[i].offset,
+                             weir_status_text(s));
+        }
+        store->position = records[i].offset;
+        if (store->based && store->dirty_bytes > limit) {
+            s = wr_store_down(store, err);
+            if (s != WEIR_OK) {
+                return s;
+            }
+        }
+        wr_store_shrink(store, 0);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_store_restored(struct wr_task_state *state, int index,
+                                   int64_t offset, struct weir_error *err)
+{
+    struct weir_store *store = &state->stores[index];
+    if (offset > store->position) {
+        store->position = offset;
+    }
+    if (store->dirty.count >= RESTORED_DOWN) {
+        return wr_store_down(store, err);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_store_wipe(struct wr_task_state *state, int index,
+                               struct weir_error *err)
+{
+    struct weir_store *store = &state->stores[index];
+    wr_iterators_kill(store);
+    wr_rocks_unpin(store->pin);
+    store->pin = NULL;
+    if (store->based && state->rocks && !store->base_empty) {
+        enum weir_status s = wr_rocks_clear(state->rocks, index, err);
+        if (s != WEIR_OK) {
+            return weir_fail_prefix(err, s, "store %s: wipe",
+                                    store->spec->name);
+        }
+    }
+    wr_order_done(&store->order);
+    wr_table_reset(&store->table);
+    store->touched.count = store->cached.count = store->dirty.count = 0;
+    store->touched_bytes = store->cached_bytes = store->dirty_bytes = 0;
+    store->position = store->stored = -1;
+    store->count = store->count_delta = 0;
+    store->inexact = false;
+    store->base_empty = true;
+    return WEIR_OK;
+}

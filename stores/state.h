@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this room share: the insides of a task's state and of a
+ * store. See store.h for the layers, table.h for entries.
+ *
+ * Invariants of a store between calls:
+ *   - an entry with `current` is in `touched`; with WR_CACHED in `cached` too;
+ *   - an entry with WR_DIRTY is in `dirty` (stores with a base only);
+ *   - when the index is built, it has every touched or dirty entry, and in a
+ *     store without a base every entry;
+ *   - the base holds exactly the committed state at changelog offset `stored`.
+ * Thread: the task's. */
+#ifndef WEIR_STORES_STATE_H
+#define WEIR_STORES_STATE_H
+
+#include "stores/order.h"
+#include "stores/rocks.h"
+#include "stores/store.h"
+#include "stores/table.h"
+
+#include <stdatomic.h>
+
+struct wr_store_env {
+    struct wr_store_env_options options;
+    struct wr_rocks_env *rocks;
+    _Atomic size_t warm_used; /* bytes of all tables that have a base */
+    _Atomic uint32_t warm_tables;
+    struct wr_metric *cached; /* gauge; NULL without metrics */
+};
+
+enum wr_store_read { WR_READ_UNCOMMITTED, WR_READ_WARM, WR_READ_BASE };
+#define WR_STORE_READS 3
+
+/** What a store counts; published at each commit. */
+struct wr_store_stats {
+    int64_t reads[WR_STORE_READS];
+    int64_t writes;
+    int64_t evictions;
+};
+
+/** Series of a store; all NULL without metrics. */
+struct wr_store_series {
+    struct wr_metric *reads[WR_STORE_READS];
+    struct wr_metric *writes;
+    struct wr_metric *evictions;
+    struct wr_metric *bytes;
+    struct wr_metric *dirty;
+    struct wr_metric *uncommitted;
+    struct wr_metric *keys;
+    struct wr_metric *downs;
+    struct wr_metric *down_bytes;
+    struct wr_metric *down_seconds;
+};
+
+struct weir_store {
+    struct wr_task_state *state;
+    const struct weir_store_spec *spec; /* lent */
+    int index;
+    bool based;      /* has a base below; else everything is in the table */
+    bool base_empty; /* the base has no row */
+    bool listening;  /* flushes go to the hook `flushed` too */
+    bool flushing;
+    struct wr_table table;
+    struct wr_order order;
+    struct wr_refs touched; /* written in this interval, by first write */
+    struct wr_refs cached;  /* of these, not flushed yet, by first write */
+    struct wr_refs dirty;
+    size_t touched_bytes;
+    size_t cached_bytes;
+    size_t dirty_bytes;
+    size_t room;         /* bytes the table may have before it looks again */
+    size_t published;    /* bytes of it in env->warm_used */
+    int64_t position;    /* changelog offset of the committed layer; -1: none */
+    int64_t stored;      /* of the base */
+    int64_t count;       /* committed keys */
+    int64_t count_delta; /* what the uncommitted layer adds */
+    bool inexact;        /* a key was written without knowing of it before */
+    struct weir_iterator *iterators;
+    size_t iterator_count;
+    void *pin;          /* what wr_store_get_committed lent */
+    struct wr_buf keys; /* scratch of wr_base_key */
+    struct wr_buf row;  /* scratch of a row's value */
+    struct wr_store_stats stats;
+    struct wr_store_series series;
+};
+
+struct wr_task_state {
+    struct wr_store_env *env;
+    char *dir; /* NULL: nothing touches the disk */
+    char *db_path;
+    int lock_fd; /* -1: none */
+    struct wr_store_hooks hooks;
+    struct wr_rocks *rocks; /* NULL: no base yet, or none wanted */
+    bool rocks_failed;      /* refuses writes until it is opened again */
+    bool full;              /* the last write-down failed */
+    int64_t down_ms;        /* when dirty entries last went down; -1: not yet */
+    int64_t retry_ms;       /* no write-down before */
+    struct weir_error error;   /* of the last failed store call */
+    struct weir_error rebuilt; /* why the base was moved aside */
+    int store_count;
+    struct weir_store *stores; /* store_count of them */
+};
+
+/* ---- state.c ------------------------------------------------------------- */
+
+/** Notes in the state why a store call failed, prefixed with the store's name;
+ *  corruption is also marked on disk, so that the next open sees it. */
+enum weir_status wr_store_failed(struct weir_store *store,
+                                 enum weir_status status);
+
+/* ---- store.c ------------------------------------------------------------- */
+
+/** Makes the committed value of an entry known, from the base if need be. */
+WEIR_MUST_CHECK enum weir_status wr_store_load(struct weir_store *store,
+                                               uint32_t ref);
+/** Reads a row's value: its bytes and timestamp. Errors: WEIR_E_CORRUPT. */
+WEIR_MUST_CHECK enum weir_status wr_store_row(const struct weir_store *store,
+                                              struct weir_bytes row,
+                                              struct weir_bytes *out_value,
+                                              int64_t *out_timestamp_ms);
+/** Adds an entry to the index when that is built and the entry is not in it. */
+WEIR_MUST_CHECK enum weir_status wr_store_order(struct weir_store *store,
+                                                uint32_t ref);
+/** Takes an entry without values out of index and table. */
+void wr_store_forget(struct weir_store *store, uint32_t ref);
+/** Drops the index; entries remember nothing of it. */
+void wr_store_unorder(struct weir_store *store);
+/** Evicts clean entries, except `spare` (0: none), when the table is over its
+ *  share of the budget. */
+void wr_store_shrink(struct weir_store *store, uint32_t spare);
+/** Bytes that an entry with this value takes. */
+size_t wr_store_entry_bytes(const struct weir_store *store, uint32_t ref,
+                            uint32_t value);
+
+/* ---- down.c -------------------------------------------------------------- */
+
+/** Writes dirty entries and the position down. Errors as rocks.h; nothing is
+ *  lost, the entries stay dirty. */
+WEIR_MUST_CHECK enum weir_status wr_store_down(struct weir_store *store,
+                                               struct weir_error *err);
+/** Bytes of the warm budget that a table may count on. */
+size_t wr_store_share(const struct weir_store *store);
+/** Opens the database of a state, if it is not open or `make` and it is not
+ *  there, and reads the marks. */
+WEIR_MUST_CHECK enum weir_status wr_state_base_open(struct wr_task_state *state,
+                                                    bool make,
+                                                    struct weir_error *err);
+
+/* ---- iterator.c ---------------------------------------------------------- */
+
+/** Before a change: open iterators take what they still need from the table. */
+void wr_iterators_detach(struct weir_store *store);
+/** Ends open iterators with WEIR_E_CLOSED: the store goes away. */
+void wr_iterators_kill(struct weir_store *store);
+
+#endif
