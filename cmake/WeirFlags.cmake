@@ -34,6 +34,10 @@ target_compile_options(weir_flags INTERFACE
   -Wold-style-definition -Wwrite-strings -Wdouble-promotion -Wswitch-enum
   -Wno-format-zero-length
   -fno-strict-aliasing -fno-omit-frame-pointer)
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  # librdkafka's macros for rd_kafka_producev() are made of them.
+  target_compile_options(weir_flags INTERFACE -Wno-gnu-statement-expression)
+endif()
 if(WEIR_WERROR)
   target_compile_options(weir_flags INTERFACE -Werror)
 endif()
@@ -61,6 +65,10 @@ if(WEIR_SANITIZE MATCHES "thread")
   target_link_libraries(weir_flags INTERFACE $<TARGET_OBJECTS:weir_c11_threads>)
   list(APPEND WEIR_TEST_ENVIRONMENT
     "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/harness/tsan.supp")
+elseif(WEIR_SANITIZE)
+  list(APPEND WEIR_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1")
 endif()
 
 # weir_room(NAME SOURCES... ) makes the static library of a room.
