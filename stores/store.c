@@ -395,7 +395,8 @@ static enum weir_status store_write(struct weir_store *store,
     store->stats.writes++;
     uint32_t ref = wr_table_find(&store->table, key);
     bool made = false;
-    if (!ref && (value.data || !store->base_empty)) {
+    if (!ref &&
+        (value.data || !store->base_empty || store->spec->caching)) {
         enum weir_status s = wr_table_insert(&store->table, key, &ref);
         if (s != WEIR_OK) {
             return wr_store_failed(store, s);
@@ -546,7 +547,9 @@ static void flush_end(struct weir_store *store, struct wr_refs *batch,
         wr_refs_done(batch);
         return;
     }
-    memmove(batch->at, batch->at + done, left * sizeof(uint32_t));
+    if (left > 0) {
+        memmove(batch->at, batch->at + done, left * sizeof(uint32_t));
+    }
     batch->count = left;
     for (size_t i = 0; i < store->cached.count; i++) {
         if (wr_refs_push(batch, store->cached.at[i]) != WEIR_OK) {
