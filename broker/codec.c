@@ -480,7 +480,7 @@ static bool field_is_default(const struct wr_field *f, const void *base)
         const uint8_t *items;
         int32_t count;
         load_array(f, base, &items, &count);
-        return count == (f->flags & WR_FIELD_NULL ? -1 : 0);
+        return f->flags & WR_FIELD_NULL ? count < 0 : count <= 0;
     }
     if (f->flags & WR_FIELD_POINTER) {
         const void *item;
