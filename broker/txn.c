@@ -279,15 +279,18 @@ int16_t wr_txn_init_producer(struct wr_txn *txn, const struct wr_txn_init *init,
         return WR_ERR_PRODUCER_FENCED;
     }
     if (txn->state == WR_TXN_ONGOING) {
+        if (init->producer_id >= 0 && init->epoch != txn->epoch) {
+            return WR_ERR_PRODUCER_FENCED;
+        }
         int16_t error =
             decide(txn, /* commit= */ false, /* fence= */ true, now_ms);
         if (error != WR_ERR_NONE) {
             return error;
         }
         if (init->producer_id >= 0) {
-            /* The caller's epoch was the fenced one: told to come again, as
-             * Kafka does, it learns that there. */
-            return WR_ERR_CONCURRENT_TRANSACTIONS;
+            /* The owner itself wants to begin anew: the epoch that fences is
+             * its next one, and the same call again gets the same answer. */
+            txn->last_epoch = init->epoch;
         }
     }
     if (is_prepared(txn)) {
