@@ -19,10 +19,8 @@ struct wr_groups;
 struct wr_group_entry {
     struct wr_group *group;    /* owned */
     struct wr_offsets offsets; /* owned */
-    struct wr_groups *groups;  /* who holds it */
-    int32_t partition;         /* of __consumer_offsets that keeps it */
-    int64_t empty_since_ms;    /* wall clock; -1: not empty */
-    int64_t due_ms;            /* monotonic: when a tick is due */
+    int32_t partition;         /* of __consumer_offsets that keeps it; or -1 */
+    int64_t empty_since_ms;    /* wall clock; while the group is Empty */
 };
 
 /** Replays __consumer_offsets, if there is one; transactions that are open at
@@ -46,14 +44,19 @@ WEIR_MUST_CHECK enum weir_status wr_groups_make(struct wr_groups *groups,
 /** Groups in no order; cursor from 0; false at the end. */
 bool wr_groups_next(const struct wr_groups *groups, size_t *cursor,
                     struct wr_group_entry **out);
-/** To be called after a step of the group: plans its next tick, and drops it
+/** After a step of the group: plans its next tick, and drops it
  *  when nothing of it is left. */
 void wr_groups_stepped(struct wr_groups *groups, struct wr_group_entry *entry);
 
-/** Number of partitions of __consumer_offsets, made at the first need. 0 or
- *  Kafka's error code. */
+/** The partition of __consumer_offsets that keeps a group; the topic is made
+ *  when missing. 0 or Kafka's error code. */
 int16_t wr_groups_partition_of(struct wr_groups *groups, struct weir_bytes id,
                                int32_t *out_partition);
+/** Before a step of a group. */
+void wr_groups_begin_step(struct wr_groups *groups);
+/** Whether the step has written something, so that answers wait for the disk.
+ */
+bool wr_groups_has_written(const struct wr_groups *groups);
 
 /** One position to be stored. */
 struct wr_offset_commit {
@@ -79,5 +82,11 @@ int16_t wr_groups_delete(struct wr_groups *groups,
  *  __consumer_offsets: its pending positions become the groups' or go away. */
 void wr_groups_end_txn(struct wr_groups *groups, int32_t partition,
                        int64_t producer_id, bool commit);
+
+/* The sink's replies, in handle_group.c; the context is the wr_groups. */
+void wr_groups_send_join(void *context, struct wr_group *group, void *waiter,
+                         const struct wr_group_join_reply *reply);
+void wr_groups_send_sync(void *context, struct wr_group *group, void *waiter,
+                         const struct wr_group_sync_reply *reply);
 
 #endif
