@@ -70,6 +70,12 @@ const struct wr_option wr_broker_options[] = {
      NULL, "Shortest session timeout that a member may ask for."},
     {"group.max.session.timeout.ms", WR_OPT_DURATION, "1800000", 1, INT32_MAX,
      NULL, "Longest session timeout that a member may ask for."},
+    {"group.max.size", WR_OPT_INT, "1000", 1, 100000, NULL,
+     "Members that a group may have."},
+    {"offsets.retention.minutes", WR_OPT_INT, "10080", 1, INT32_MAX, NULL,
+     "How long a group's positions outlive their last use."},
+    {"transaction.max.timeout.ms", WR_OPT_DURATION, "900000", 1, INT32_MAX,
+     NULL, "Longest transaction timeout that a producer may ask for."},
 
     /* limits */
     {"max.connections", WR_OPT_INT, "1000", 1, 1000000, NULL,

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Produce: each partition's batch is checked and appended in the order of the
+ * request; the answer waits for the disk when acks is all (-1), leaves at once
+ * when it is 1, and does not exist when it is 0 (then an error closes the
+ * connection, which is all that a client could learn).
+ *
+ * What a batch must be is the log's business (batch.h, log.h). Here stands what
+ * depends on the request: topic and partition, acks, and that a transactional
+ * batch belongs to a transaction that knows of this partition right now. */
+#include "broker/api.h"
+#include "broker/broker.h"
+#include "broker/durable.h"
+#include "broker/errors.h"
+#include "broker/topics.h"
+#include "broker/txns.h"
+
+#define VERSION_OF_TOPIC_IDS 13
+#define VERSION_OF_ZSTD      7
+
+/* The topic, or NULL and why not. */
+static const struct wr_topic *
+find_topic(const struct wr_request *request,
+           const struct wr_produce_request_topic *asked, int16_t *out_error)
+{
+    const struct wr_topic *topic;
+    *out_error = WR_ERR_NONE;
+    if (request->version >= VERSION_OF_TOPIC_IDS) {
+        topic = wr_topics_find_id(request->broker->topics, asked->topic_id);
+        if (!topic) {
+            *out_error = WR_ERR_UNKNOWN_TOPIC_ID;
+        }
+    } else {
+        topic = wr_topics_find(request->broker->topics, asked->name);
+        if (!topic) {
+            *out_error = WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+        }
+    }
+    if (topic && topic->internal) {
+        *out_error = WR_ERR_INVALID_TOPIC_EXCEPTION;
+    }
+    return topic;
+}
+
+/* A transactional batch must come from the holder of the transactional id while
+ * this partition is in its open transaction; a late one would be committed with
+ * the next. */
+static int16_t check_transaction(const struct wr_request *request,
+                                 const struct wr_topic *topic,
+                                 int32_t partition, struct weir_bytes records)
+{
+    const struct wr_produce_request *body = request->body;
+    struct wr_batch batch;
+    if (wr_batch_parse(records, &batch, NULL) != WEIR_OK ||
+        !wr_batch_is_transactional(&batch)) {
+        return WR_ERR_NONE; /* the log says what is wrong, if anything is */
+    }
+    if (body->transactional_id.len == 0) {
+        return WR_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    struct wr_txn_writer writer = {batch.producer_id, batch.producer_epoch,
+                                   weir_text(topic->name), partition};
+    return wr_txns_check_write(request->broker->txns, body->transactional_id,
+                               &writer);
+}
+
+static bool say_why(struct wr_request *request, const char *text,
+                    struct weir_bytes *out)
+{
+    return text[0] == '\0' ||
+           wr_arena_copy(&request->arena, weir_text(text), out) == WEIR_OK;
+}
+
+static int16_t append_one(struct wr_request *request,
+                          const struct wr_topic *topic,
+                          const struct wr_produce_request_partition *from,
+                          struct wr_produce_response_partition *to)
+{
+    if (from->index < 0 || from->index >= topic->partition_count) {
+        return WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    int16_t error =
+        check_transaction(request, topic, from->index, from->records);
+    if (error != WR_ERR_NONE) {
+        return error;
+    }
+    struct wr_log *log = topic->logs[from->index];
+    struct wr_log_append how = {
+        .origin = WR_LOG_CLIENT,
+        .zstd_allowed = request->version >= VERSION_OF_ZSTD,
+        .now_ms = wr_loop_wall_ms(request->broker->loop)};
+    struct wr_log_appended appended = {0};
+    struct weir_error err = {0};
+    error = (int16_t)wr_log_append(log, from->records, &how, &appended, &err);
+    to->log_start_offset = wr_log_start_offset(log);
+    if (error == WR_ERR_NONE) {
+        to->base_offset = appended.base_offset;
+        to->log_append_time_ms = appended.append_time_ms;
+    } else if (!say_why(request, err.text, &to->error_message)) {
+        to->error_message = WEIR_NULL;
+    }
+    return error;
+}
+
+/* True: everything that was asked for has been appended. */
+static bool append_topic(struct wr_request *request,
+                         const struct wr_produce_request_topic *from,
+                         struct wr_produce_response_topic *to)
+{
+    const struct wr_produce_request *body = request->body;
+    int16_t topic_error;
+    const struct wr_topic *topic = find_topic(request, from, &topic_error);
+    if (body->acks < -1 || body->acks > 1) {
+        topic_error = WR_ERR_INVALID_REQUIRED_ACKS;
+    }
+    bool good = true;
+    to->name = from->name;
+    to->topic_id = from->topic_id;
+    to->partitions_count = from->partitions_count;
+    for (int32_t p = 0; p < from->partitions_count; p++) {
+        struct wr_produce_response_partition *at = &to->partitions[p];
+        *at = (struct wr_produce_response_partition){
+            .index = from->partitions[p].index,
+            .base_offset = -1,
+            .log_append_time_ms = -1,
+            .log_start_offset = -1,
+            .current_leader = {-1, -1}};
+        at->error_code =
+            topic_error != WR_ERR_NONE
+                ? topic_error
+                : append_one(request, topic, &from->partitions[p], at);
+        good = good && at->error_code == WR_ERR_NONE;
+    }
+    return good;
+}
+
+static void produce_failed(struct wr_request *request, void *body)
+{
+    (void)request;
+    struct wr_produce_response *response = body;
+    for (int32_t t = 0; t < response->topics_count; t++) {
+        struct wr_produce_response_topic *topic = &response->topics[t];
+        for (int32_t p = 0; p < topic->partitions_count; p++) {
+            if (topic->partitions[p].error_code == WR_ERR_NONE) {
+                topic->partitions[p].error_code = WR_ERR_KAFKA_STORAGE_ERROR;
+                topic->partitions[p].base_offset = -1;
+            }
+        }
+    }
+}
+
+void wr_handle_produce(struct wr_request *request)
+{
+    const struct wr_produce_request *body = request->body;
+    struct wr_produce_response *response =
+        wr_request_take(request, 1, sizeof(*response));
+    if (!response) {
+        return;
+    }
+    wr_produce_response_init(response);
+    response->topics = wr_request_take(request, (size_t)body->topics_count,
+                                       sizeof(*response->topics));
+    if (!response->topics) {
+        return;
+    }
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        response->topics[t].partitions =
+            wr_request_take(request, (size_t)body->topics[t].partitions_count,
+                            sizeof(*response->topics[t].partitions));
+        if (!response->topics[t].partitions) {
+            return;
+        }
+    }
+    bool good = true;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        good = append_topic(request, &body->topics[t], &response->topics[t]) &&
+               good;
+    }
+    response->topics_count = body->topics_count;
+    if (body->acks == 0 && good) {
+        wr_request_no_reply(request);
+    } else if (body->acks == 0) {
+        wr_request_hang_up(request, "a produce with acks=0 was refused");
+    } else if (body->acks == -1) {
+        wr_request_reply_durable(request, response, produce_failed);
+    } else {
+        wr_request_reply(request, response);
+    }
+}
