@@ -82,11 +82,12 @@ static const struct unit *units_of(enum wr_option_type type)
 static bool choice_has(const char *choices, const char *text)
 {
     size_t len = strlen(text);
-    for (const char *p = choices; len > 0 && p; p = strchr(p, '|')) {
-        p += *p == '|';
-        if (strncmp(p, text, len) == 0 && (!p[len] || p[len] == '|')) {
-            return true;
+    for (const char *p = choices; *p;) {
+        size_t n = strcspn(p, "|");
+        if (n == len && memcmp(p, text, len) == 0) {
+            return len > 0;
         }
+        p += n + (p[n] == '|');
     }
     return false;
 }
@@ -496,6 +497,7 @@ static enum entry read_entry(struct properties *in)
     return read_part(in, &in->value, false) ? ENTRY_FOUND : ENTRY_BAD;
 }
 
+/* Reads all entries of a NUL-terminated text. */
 static enum weir_status load_text(struct wr_options *options, const char *path,
                                   const char *text, struct weir_error *err)
 {
@@ -527,25 +529,39 @@ static enum weir_status load_text(struct wr_options *options, const char *path,
     return status;
 }
 
+enum weir_status wr_options_parse(struct wr_options *options,
+                                  struct weir_bytes text, const char *path,
+                                  struct weir_error *err)
+{
+    if (text.len > OPTIONS_FILE_MAX) {
+        return weir_fail(err, WEIR_E_TOOBIG,
+                         "%s: has %zu bytes; options have at most %zu", path,
+                         text.len, OPTIONS_FILE_MAX);
+    }
+    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "%s: has a NUL byte; a properties file is text", path);
+    }
+    struct wr_buf copy; /* one byte more than a full file, for the NUL */
+    wr_buf_init(&copy, OPTIONS_FILE_MAX + 1);
+    wr_buf_put_bytes(&copy, text);
+    const char *ended = wr_buf_text(&copy);
+    enum weir_status status =
+        copy.status == WEIR_OK
+            ? load_text(options, path, ended, err)
+            : weir_fail(err, copy.status, "%s: out of memory", path);
+    wr_buf_done(&copy);
+    return status;
+}
+
 enum weir_status wr_options_load(struct wr_options *options, const char *path,
                                  struct weir_error *err)
 {
     struct wr_buf file;
     wr_buf_init(&file, OPTIONS_FILE_MAX);
     enum weir_status status = wr_file_read(path, &file, err);
-    if (status == WEIR_OK && file.len > 0) {
-        /* one byte past the limit, so that a full file can be ended */
-        file.max = OPTIONS_FILE_MAX + 1;
-        const char *text = wr_buf_text(&file);
-        if (file.status != WEIR_OK) {
-            status = weir_fail(err, file.status, "%s: out of memory", path);
-        } else if (strlen(text) != file.len) {
-            status = weir_fail(err, WEIR_E_CONFIG,
-                               "%s: has a NUL byte; a properties file is text",
-                               path);
-        } else {
-            status = load_text(options, path, text, err);
-        }
+    if (status == WEIR_OK) {
+        status = wr_options_parse(options, wr_buf_view(&file), path, err);
     }
     wr_buf_done(&file);
     return status;

@@ -65,6 +65,11 @@ WEIR_MUST_CHECK enum weir_status wr_options_set_pair(struct wr_options *options,
 WEIR_MUST_CHECK enum weir_status wr_options_load(struct wr_options *options,
                                                  const char *path,
                                                  struct weir_error *err);
+/** The same for a text in memory; errors call it `name`. */
+WEIR_MUST_CHECK enum weir_status wr_options_parse(struct wr_options *options,
+                                                  struct weir_bytes text,
+                                                  const char *name,
+                                                  struct weir_error *err);
 
 /** The text of a value: what was set, else the default, else NULL. Lent until
  * the option is set again. The typed ones return 0/false where there is no

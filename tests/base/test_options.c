@@ -119,6 +119,11 @@ static void bad_values_name_place_option_and_what_is_wanted(void **state)
     assert_refused("processing.guarantee", "",
                    "here: processing.guarantee: '' is not one of "
                    "at_least_once|exactly_once_v2");
+    assert_status(WEIR_E_CONFIG,
+                  wr_options_set(options, "processing.guarantee",
+                                 "at_least_once|exactly_once_v2", "", &err));
+    assert_status(WEIR_E_CONFIG, wr_options_set(options, "processing.guarantee",
+                                                "at", "", &err));
     assert_false(wr_options_is_set(options, "state.fast"));
     set("processing.guarantee", "exactly_once_v2");
 }
