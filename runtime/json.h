@@ -4,11 +4,21 @@
 #ifndef WEIR_RUNTIME_JSON_H
 #define WEIR_RUNTIME_JSON_H
 
-#include "weir/types.h"
+#include "base/bytes.h"
 
 /** Whether bytes are exactly one JSON value (RFC 8259), nested at most 2048
  * deep. Errors: WEIR_E_DECODE with line and column. */
 WEIR_MUST_CHECK enum weir_status wr_json_check(struct weir_bytes bytes,
                                                struct weir_error *err);
+
+/** Appends member `name` of a JSON object to out: a string without its quotes,
+ *  anything else as JSON. Errors: WEIR_E_DECODE, WEIR_E_NOTFOUND. */
+WEIR_MUST_CHECK enum weir_status
+wr_json_member(struct weir_bytes object, const char *name, struct wr_buf *out);
+/** As wr_json_member for item `index` of the array that is member `array`.
+ *  Errors: WEIR_E_NOTFOUND past its end. */
+WEIR_MUST_CHECK enum weir_status
+wr_json_item_member(struct weir_bytes object, const char *array, size_t index,
+                    const char *name, struct wr_buf *out);
 
 #endif

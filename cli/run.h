@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pool: what `weir run` and `weir demo` start. */
+#ifndef WEIR_CLI_RUN_H
+#define WEIR_CLI_RUN_H
+
+#include "base/options.h"
+#include "runtime/config.h"
+
+#define WR_WORKERS_MAX 128
+
+struct wr_pool {
+    const char *application;    /* path of a .lua or .so */
+    struct weir_config *config; /* owned by the pool's caller */
+    int workers;
+    char http_host[256];
+    int http_port;             /* of the first worker, the next has the next;
+                                  0: any; -1: no HTTP */
+    const char *http_file;     /* where workers note their addresses, or NULL */
+    const char *broker_data;   /* folder of the included broker */
+    const char *broker_listen; /* its HOST:PORT */
+    bool own_broker;           /* no bootstrap.servers was given */
+    int64_t stop_ms;           /* patience at the end */
+};
+
+/** Runs the pool until it is told to stop; returns an enum wr_exit. The
+ * config's bootstrap.servers is set here when the broker is our own. */
+int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user);
+
+/** The life of one worker process; see cli/supervisor.h. arg: the pool. */
+int wr_worker_run(void *arg, int slot, int ready_fd);
+/** The life of the included broker's process. arg: the pool. */
+int wr_broker_child_run(void *arg, int slot, int ready_fd);
+
+#endif
