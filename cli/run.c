@@ -42,7 +42,7 @@ static enum weir_status open_broker(const struct wr_pool *pool,
     if (s != WEIR_OK) {
         return weir_fail(err, s, "broker: %s", weir_status_text(s));
     }
-    s = wr_options_set(options, "data", pool->broker_data, "--data", err);
+    s = wr_options_set(options, "data.dir", pool->broker_data, "--data", err);
     s = s == WEIR_OK ? wr_options_set(options, "listen", pool->broker_listen,
                                       "--broker", err)
                      : s;

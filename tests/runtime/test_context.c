@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/harness/weir_test.h"
+
+#include "runtime/driver.h"
+#include "tests/runtime/graph.h"
+
+#include <stdio.h>
+
+static char trace[1024];
+
+static void say(const char *text)
+{
+    size_t n = strlen(trace);
+    (void)snprintf(trace + n, sizeof(trace) - n, "%s ", text);
+}
+
+static enum weir_status run_one(struct weir_topology *t, const char *value,
+                                struct weir_error *err)
+{
+    struct wr_driver *d = NULL;
+    struct weir_record r = make_record("k", value, 1);
+    trace[0] = '\0';
+    enum weir_status s = wr_driver_new(t, NULL, 1, &d, err);
+    if (s == WEIR_OK) {
+        s = wr_driver_send(d, "A", &r, err);
+    }
+    wr_driver_free(d);
+    return s;
+}
+
+static enum weir_status trace_node(struct weir_context *ctx,
+                                   const struct weir_record *record,
+                                   void *state)
+{
+    (void)state;
+    say(weir_context_node(ctx));
+    return weir_forward(ctx, record);
+}
+
+static void children_run_depth_first_in_order_of_adding(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    add_processor(t, "first", "in", trace_node);
+    add_processor(t, "second", "in", trace_node);
+    add_processor(t, "below-first", "first", trace_node);
+    assert_int_equal(run_one(t, "x", &err), WEIR_OK);
+    assert_string_equal(trace, "first below-first second ");
+    weir_topology_free(t);
+}
+
+static enum weir_status to_second(struct weir_context *ctx,
+                                  const struct weir_record *record, void *state)
+{
+    (void)state;
+    return weir_forward_to(ctx, (const char *)record->value.data, record);
+}
+
+static void a_child_is_reached_by_name(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    add_processor(t, "pick", "in", to_second);
+    add_processor(t, "one", "pick", trace_node);
+    add_processor(t, "two", "pick", trace_node);
+    /* the value is the name of a child, its NUL included */
+    struct wr_driver *d = NULL;
+    static const char two[] = "two";
+    struct weir_record r = {.key = weir_text("k"),
+                            .value = weir_bytes(two, sizeof(two)),
+                            .timestamp_ms = 1};
+    trace[0] = '\0';
+    assert_int_equal(wr_driver_new(t, NULL, 1, &d, &err), WEIR_OK);
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_OK);
+    assert_string_equal(trace, "two ");
+    static const char none[] = "none";
+    r.value = weir_bytes(none, sizeof(none));
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_E_NOTFOUND);
+    assert_non_null(strstr(err.text, "has no child 'none'"));
+    wr_driver_free(d);
+    weir_topology_free(t);
+}
+
+static enum weir_status fail_deep(struct weir_context *ctx,
+                                  const struct weir_record *record, void *state)
+{
+    (void)record;
+    (void)state;
+    return weir_context_fail(ctx, WEIR_E_PROCESSOR, "number %d", 42);
+}
+
+static void the_deepest_failing_node_is_named(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    add_processor(t, "above", "in", pass);
+    add_processor(t, "deep", "above", fail_deep);
+    assert_int_equal(run_one(t, "x", &err), WEIR_E_PROCESSOR);
+    assert_non_null(strstr(err.text, "node 'deep'"));
+    assert_non_null(strstr(err.text, "number 42"));
+    assert_non_null(strstr(err.text, "topic 'A' partition 0 offset 0"));
+    weir_topology_free(t);
+}
+
+static enum weir_status look_around(struct weir_context *ctx,
+                                    const struct weir_record *record,
+                                    void *state)
+{
+    (void)record;
+    (void)state;
+    assert_string_equal(weir_context_application(ctx), "driver");
+    assert_string_equal(weir_context_task(ctx), "0_0");
+    assert_string_equal(weir_context_topic(ctx), "A");
+    assert_int_equal(weir_context_partition(ctx), 0);
+    assert_int_equal(weir_context_offset(ctx), 0);
+    assert_int_equal(weir_context_stream_time_ms(ctx), 1);
+    assert_non_null(weir_context_store(ctx, "mine"));
+    assert_null(weir_context_store(ctx, "other"));
+    assert_null(weir_context_store(ctx, "nowhere"));
+    assert_non_null(weir_context_alloc(ctx, 1000));
+    return WEIR_OK;
+}
+
+static void a_node_sees_its_place_and_its_own_stores_only(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    add_processor(t, "look", "in", look_around);
+    add_processor(t, "idle", "in", pass);
+    add_store(t, "mine", "look");
+    add_store(t, "other", "idle");
+    assert_int_equal(run_one(t, "x", &err), WEIR_OK);
+    weir_topology_free(t);
+}
+
+static int opened, closed;
+
+static enum weir_status fail_to_open(struct weir_context *ctx, void *user,
+                                     void **state)
+{
+    (void)user;
+    *state = &opened;
+    opened++;
+    return weir_context_fail(ctx, WEIR_E_PROCESSOR, "no luck");
+}
+
+static void count_close(struct weir_context *ctx, void *state)
+{
+    (void)ctx;
+    assert_ptr_equal(state, &opened);
+    closed++;
+}
+
+static void a_processor_that_fails_to_open_is_closed_and_named(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    const char *parent = "in";
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    weir_topology_processor(
+        t, &(struct weir_processor){.size = sizeof(struct weir_processor),
+                                    .name = "bad",
+                                    .open = fail_to_open,
+                                    .process = pass,
+                                    .close = count_close,
+                                    .parents = &parent,
+                                    .parent_count = 1});
+    assert_int_equal(run_one(t, "x", &err), WEIR_E_PROCESSOR);
+    assert_non_null(strstr(err.text, "node 'bad' failed to open: no luck"));
+    assert_int_equal(opened, 1);
+    assert_int_equal(closed, 1);
+    weir_topology_free(t);
+}
+
+static int32_t always_seven(const char *topic, const struct weir_record *record,
+                            int32_t count, void *user)
+{
+    (void)topic;
+    (void)record;
+    (void)count;
+    (void)user;
+    return 7;
+}
+
+static void a_partitioner_out_of_range_is_an_error(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    const char *parent = "in";
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    weir_topology_sink(t, &(struct weir_sink){.size = sizeof(struct weir_sink),
+                                              .name = "out",
+                                              .topic = "B",
+                                              .parents = &parent,
+                                              .parent_count = 1,
+                                              .partition = always_seven});
+    assert_int_equal(run_one(t, "x", &err), WEIR_E_PROCESSOR);
+    assert_non_null(strstr(err.text, "topic 'B' chose 7 of 1"));
+    weir_topology_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(children_run_depth_first_in_order_of_adding),
+        cmocka_unit_test(a_child_is_reached_by_name),
+        cmocka_unit_test(the_deepest_failing_node_is_named),
+        cmocka_unit_test(a_node_sees_its_place_and_its_own_stores_only),
+        cmocka_unit_test(a_processor_that_fails_to_open_is_closed_and_named),
+        cmocka_unit_test(a_partitioner_out_of_range_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/harness/weir_test.h"
+
+#include "runtime/config.h"
+#include "runtime/task.h"
+#include "tests/runtime/graph.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A task over two topics whose only processor writes "key@offset " to a line.
+ */
+struct fixture {
+    struct weir_topology *topology;
+    struct wr_plan *plan;
+    struct weir_config *config;
+    struct wr_metrics *metrics;
+    struct wr_task *task;
+    char line[512];
+    int released;
+    int64_t wall;
+    struct wr_collector collector;
+};
+
+static enum weir_status note(struct weir_context *ctx,
+                             const struct weir_record *record, void *state)
+{
+    struct fixture *f = state;
+    if (wr_bytes_equal_text(record->value, "poison")) {
+        return weir_context_fail(ctx, WEIR_E_PROCESSOR, "it is poison");
+    }
+    size_t n = strlen(f->line);
+    (void)snprintf(f->line + n, sizeof(f->line) - n, "%s@%lld ",
+                   weir_context_topic(ctx),
+                   (long long)weir_context_offset(ctx));
+    return WEIR_OK;
+}
+
+static enum weir_status no_topic(struct wr_collector *c, const char *name,
+                                 int32_t *topic, int32_t *count,
+                                 struct weir_error *err)
+{
+    (void)c;
+    (void)name;
+    (void)err;
+    *topic = 0;
+    *count = 1;
+    return WEIR_OK;
+}
+
+static void on_release(void *user, void *owner)
+{
+    struct fixture *f = user;
+    (void)owner;
+    f->released++;
+}
+
+static int64_t fixture_wall(void *user)
+{
+    struct fixture *f = user;
+    return f->wall;
+}
+
+static struct fixture *open_fixture(const char *option, const char *value)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct weir_error err = {0};
+    const char *parents[] = {"a", "b"};
+    assert_non_null(f);
+    f->topology = weir_topology_new();
+    add_source(f->topology, "a", "A");
+    add_source(f->topology, "b", "B");
+    weir_topology_processor(
+        f->topology,
+        &(struct weir_processor){.size = sizeof(struct weir_processor),
+                                 .name = "note",
+                                 .process = note,
+                                 .user = f,
+                                 .parents = parents,
+                                 .parent_count = 2});
+    assert_int_equal(wr_plan_new(f->topology, "app", &f->plan, &err), WEIR_OK);
+    f->config = weir_config_new();
+    if (option) {
+        assert_int_equal(weir_config_set(f->config, option, value, &err),
+                         WEIR_OK);
+    }
+    assert_int_equal(wr_metrics_new(&f->metrics), WEIR_OK);
+    f->collector.topic = no_topic;
+    struct wr_task_env env = {.application_id = "app",
+                              .state_dir = "/nonexistent",
+                              .options = wr_config_options(f->config),
+                              .collector = &f->collector,
+                              .metrics = f->metrics,
+                              .release = on_release,
+                              .user = f,
+                              .wall_ms = fixture_wall};
+    assert_int_equal(wr_task_new(f->plan, 0, 3, &env, &f->task, &err), WEIR_OK);
+    assert_int_equal(wr_task_start(f->task, &err), WEIR_OK);
+    return f;
+}
+
+static void close_fixture(struct fixture *f)
+{
+    wr_task_close(f->task, true);
+    wr_plan_free(f->plan);
+    weir_topology_free(f->topology);
+    weir_config_free(f->config);
+    wr_metrics_free(f->metrics);
+    free(f);
+}
+
+static void enqueue(struct fixture *f, int input, int64_t offset, int64_t ts,
+                    const char *value)
+{
+    struct wr_input in = {
+        .record = make_record("k", value, ts), .offset = offset, .owner = f};
+    assert_int_equal(wr_task_enqueue(f->task, input, &in), WEIR_OK);
+}
+
+static size_t process(struct fixture *f)
+{
+    struct weir_error err = {0};
+    size_t done = 0;
+    if (wr_task_process(f->task, 100, f->wall, &done, &err) != WEIR_OK) {
+        fail_msg("%s", err.text);
+    }
+    return done;
+}
+
+static void the_lowest_timestamp_comes_first(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    enqueue(f, 0, 10, 5, "x");
+    enqueue(f, 0, 11, 20, "x");
+    enqueue(f, 1, 7, 1, "x");
+    enqueue(f, 1, 8, 9, "x");
+    assert_int_equal(process(f), 4);
+    assert_string_equal(f->line, "B@7 A@10 B@8 A@11 ");
+    assert_int_equal(f->released, 4);
+    close_fixture(f);
+}
+
+static void a_tie_goes_to_the_first_input(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    enqueue(f, 1, 1, 5, "x");
+    enqueue(f, 0, 1, 5, "x");
+    assert_int_equal(process(f), 2);
+    assert_string_equal(f->line, "A@1 B@1 ");
+    close_fixture(f);
+}
+
+static void an_empty_input_that_may_hold_more_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture(NULL, NULL);
+    enqueue(f, 0, 1, 50, "x");
+    assert_int_equal(process(f), 0); /* lag of B is not known */
+    wr_task_set_lag(f->task, 1, 3);
+    assert_int_equal(process(f), 0); /* the broker holds more of B */
+    wr_task_set_lag(f->task, 1, 0);
+    assert_int_equal(process(f), 1); /* B is at its end */
+    close_fixture(f);
+}
+
+static void max_task_idle_waits_beyond_the_end(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture("max.task.idle.ms", "100");
+    wr_task_set_lag(f->task, 1, 0);
+    enqueue(f, 0, 1, 50, "x");
+    assert_int_equal(process(f), 0);
+    f->wall = 99;
+    assert_int_equal(process(f), 0);
+    f->wall = 100;
+    assert_int_equal(process(f), 1);
+    close_fixture(f);
+}
+
+static void an_absent_partition_is_never_waited_for(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture("max.task.idle.ms", "1000");
+    wr_task_set_absent(f->task, 1);
+    enqueue(f, 0, 1, 50, "x");
+    assert_int_equal(process(f), 1);
+    close_fixture(f);
+}
+
+static void the_committed_offset_is_the_next_to_process(void **state)
+{
+    (void)state;
+    int64_t time = 0;
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    assert_int_equal(wr_task_commit_offset(f->task, 0, -1, &time), -1);
+    enqueue(f, 0, 10, 5, "x");
+    enqueue(f, 0, 12, 70, "x");
+    assert_int_equal(wr_task_commit_offset(f->task, 0, 13, &time), 10);
+    assert_int_equal(time, -1);
+    assert_int_equal(process(f), 2);
+    assert_int_equal(wr_task_commit_offset(f->task, 0, -1, &time), 13);
+    /* a control record behind it: the consumer's position is further */
+    assert_int_equal(wr_task_commit_offset(f->task, 0, 15, &time), 15);
+    assert_int_equal(time, 70);
+    close_fixture(f);
+}
+
+static void a_failing_record_is_named_and_not_passed(void **state)
+{
+    (void)state;
+    int64_t time = 0;
+    size_t done = 0;
+    struct weir_error err = {0};
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    enqueue(f, 0, 10, 5, "x");
+    enqueue(f, 0, 11, 6, "poison");
+    assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
+                     WEIR_E_PROCESSOR);
+    assert_int_equal(done, 1);
+    assert_non_null(strstr(err.text, "task 0_3: node 'note'"));
+    assert_non_null(strstr(err.text, "topic 'A' partition 3 offset 11"));
+    assert_non_null(strstr(err.text, "it is poison"));
+    assert_int_equal(wr_task_commit_offset(f->task, 0, -1, &time), 11);
+    close_fixture(f);
+}
+
+static void a_failing_record_is_skipped_when_configured(void **state)
+{
+    (void)state;
+    struct fixture *f =
+        open_fixture("processing.exception.handler", "continue");
+    struct wr_buf text;
+    wr_task_set_lag(f->task, 1, 0);
+    enqueue(f, 0, 10, 5, "poison");
+    enqueue(f, 0, 11, 6, "x");
+    assert_int_equal(process(f), 2);
+    assert_string_equal(f->line, "A@11 ");
+    wr_buf_init(&text, 1 << 20);
+    wr_metrics_render(f->metrics, &text);
+    assert_non_null(strstr(wr_buf_text(&text),
+                           "weir_records_dropped_total{task=\"0_3\",reason="
+                           "\"processing\"} 1"));
+    wr_buf_done(&text);
+    close_fixture(f);
+}
+
+static void an_abort_empties_the_queues_and_forgets_time(void **state)
+{
+    (void)state;
+    int64_t time = 0;
+    struct weir_error err = {0};
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    enqueue(f, 0, 10, 50, "x");
+    assert_int_equal(process(f), 1);
+    assert_int_equal(wr_task_committed(f->task, NULL, &err), WEIR_OK);
+    enqueue(f, 0, 11, 90, "x");
+    assert_int_equal(process(f), 1);
+    enqueue(f, 0, 12, 95, "x");
+    assert_int_equal(wr_task_aborted(f->task, &err), WEIR_OK);
+    assert_int_equal(wr_task_queued_all(f->task), 0);
+    assert_int_equal(f->released, 3);
+    assert_int_equal(wr_task_commit_offset(f->task, 0, -1, &time), -1);
+    assert_int_equal(time, 50);
+    close_fixture(f);
+}
+
+static void many_records_grow_the_queue_in_order(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture("max.task.idle.ms", "-1");
+    int64_t time = 0;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 1000; i++) {
+            enqueue(f, 0, round * 1000 + i, i, "x");
+        }
+        f->line[0] = '\0';
+        size_t done = 0;
+        struct weir_error err = {0};
+        while (wr_task_queued(f->task, 0) > 10) {
+            f->line[0] = '\0';
+            assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
+                             WEIR_OK);
+        }
+    }
+    while (wr_task_queued(f->task, 0) > 0) {
+        f->line[0] = '\0';
+        (void)process(f);
+    }
+    assert_int_equal(wr_task_commit_offset(f->task, 0, -1, &time), 3000);
+    assert_int_equal(f->released, 3000);
+    close_fixture(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_lowest_timestamp_comes_first),
+        cmocka_unit_test(a_tie_goes_to_the_first_input),
+        cmocka_unit_test(an_empty_input_that_may_hold_more_is_waited_for),
+        cmocka_unit_test(max_task_idle_waits_beyond_the_end),
+        cmocka_unit_test(an_absent_partition_is_never_waited_for),
+        cmocka_unit_test(the_committed_offset_is_the_next_to_process),
+        cmocka_unit_test(a_failing_record_is_named_and_not_passed),
+        cmocka_unit_test(a_failing_record_is_skipped_when_configured),
+        cmocka_unit_test(an_abort_empties_the_queues_and_forgets_time),
+        cmocka_unit_test(many_records_grow_the_queue_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
