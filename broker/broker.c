@@ -287,6 +287,11 @@ const char *wr_broker_address(const struct wr_broker *broker)
     return broker->address;
 }
 
+void wr_broker_metrics(const struct wr_broker *broker, struct wr_buf *out)
+{
+    wr_metrics_render(broker->metrics, out);
+}
+
 enum weir_status wr_broker_run(struct wr_broker *broker, struct weir_error *err)
 {
     return wr_loop_run(broker->loop, err);

@@ -232,8 +232,6 @@ page_partitions(struct page *page, const struct wr_topic *topic,
         p->replica_nodes_count = 1;
         p->isr_nodes = node;
         p->isr_nodes_count = 1;
-        p->eligible_leader_replicas_count = -1;
-        p->last_known_elr_count = -1;
     }
     return true;
 }

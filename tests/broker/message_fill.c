@@ -112,8 +112,7 @@ static void fill_array(struct filling *f, const struct wr_field *field,
                        uint8_t *out, bool null_allowed)
 {
     uint64_t r = next_random(f->seed);
-    int32_t count =
-        null_allowed && r % 4 == 0 ? -1 : (int32_t)((r >> 8) % 4);
+    int32_t count = null_allowed && r % 4 == 0 ? -1 : (int32_t)((r >> 8) % 4);
     uint8_t *items = NULL;
     if (count > 0) {
         items = wr_arena_calloc(f->arena, (size_t)count, size_of(field));
