@@ -15,10 +15,14 @@
     {                                                                          \
         WR_API_##key, low, high, false, handler, NULL                          \
     }
+#define ROW_ALONE(key, low, high, handler)                                     \
+    {                                                                          \
+        WR_API_##key, low, high, true, handler, NULL                           \
+    }
 
 static struct wr_api apis[] = {
     ROW(PRODUCE, 0, 13, wr_handle_produce),
-    ROW(FETCH, 0, 17, wr_handle_fetch),
+    ROW_ALONE(FETCH, 0, 17, wr_handle_fetch),
     ROW(LIST_OFFSETS, 0, 10, wr_handle_list_offsets),
     ROW(METADATA, 0, 13, wr_handle_metadata),
     ROW(OFFSET_COMMIT, 0, 9, wr_handle_offset_commit),
