@@ -125,6 +125,13 @@ static void blocks_set(struct wr_rocks_env *env)
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(b, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(
         b, 1);
+    /* The cache is cut into shards of a megabyte or so: an index or filter in
+     * one piece would not fit into one and be read again for every get. */
+    rocksdb_block_based_options_set_index_type(
+        b, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(b, 1);
+    rocksdb_block_based_options_set_metadata_block_size(b, BLOCK_BYTES);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(b, 1);
     rocksdb_block_based_options_set_filter_policy(
         b, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS)); /* taken */
     rocksdb_options_set_block_based_table_factory(env->options, b);
