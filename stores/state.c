@@ -510,7 +510,7 @@ enum weir_status wr_task_state_commit(struct wr_task_state *state,
 {
     for (int i = 0; i < state->store_count; i++) {
         struct weir_store *store = &state->stores[i];
-        if (store->cached.count) {
+        if (store->cached_bytes > 0) {
             return weir_fail(err, WEIR_E_INVALID,
                              "store %s: committed with %zu cached entries that "
                              "were not flushed",

@@ -395,8 +395,7 @@ static enum weir_status store_write(struct weir_store *store,
     store->stats.writes++;
     uint32_t ref = wr_table_find(&store->table, key);
     bool made = false;
-    if (!ref &&
-        (value.data || !store->base_empty || store->spec->caching)) {
+    if (!ref && (value.data || !store->base_empty || store->spec->caching)) {
         enum weir_status s = wr_table_insert(&store->table, key, &ref);
         if (s != WEIR_OK) {
             return wr_store_failed(store, s);
@@ -495,19 +494,19 @@ enum weir_status weir_store_put_if_absent(struct weir_store *store,
 
 /* ---- flush --------------------------------------------------------------- */
 
+/* Whether flushes are told downstream, with the old value. */
+static bool wants_old(const struct weir_store *store)
+{
+    return store->listening && store->state->hooks.flushed;
+}
+
 /* Sends one cached entry; afterwards downstream has seen its current value. */
 static enum weir_status entry_flush(struct weir_store *store, uint32_t ref)
 {
     struct wr_table *table = &store->table;
     struct wr_entry *entry = wr_entry_at(table, ref);
     const struct wr_store_hooks *hooks = &store->state->hooks;
-    bool tell = store->listening && hooks->flushed;
-    if (tell && !entry->seen) {
-        enum weir_status s = wr_store_load(store, ref);
-        if (s != WEIR_OK) {
-            return s;
-        }
-    }
+    bool tell = wants_old(store);
     uint32_t old = entry->seen ? entry->seen : entry->committed;
     int64_t ignored;
     struct weir_record record = {
@@ -537,11 +536,6 @@ static enum weir_status entry_flush(struct weir_store *store, uint32_t ref)
 static void flush_end(struct weir_store *store, struct wr_refs *batch,
                       size_t done)
 {
-    if (done > 0 &&
-        wr_entry_has(wr_entry_at(&store->table, batch->at[done - 1]),
-                     WR_CACHED)) {
-        done--; /* it failed before anything was sent, or was written again */
-    }
     size_t left = batch->count - done;
     if (left == 0 && store->cached.count > 0) {
         wr_refs_done(batch);
@@ -576,7 +570,13 @@ enum weir_status wr_store_flush(struct wr_task_state *state, int index,
     enum weir_status s = WEIR_OK;
     size_t done = 0;
     while (done < batch.count && s == WEIR_OK) {
-        s = entry_flush(store, batch.at[done++]);
+        if (wants_old(store) &&
+            !wr_entry_at(&store->table, batch.at[done])->seen) {
+            s = wr_store_load(store, batch.at[done]);
+        }
+        if (s == WEIR_OK) {
+            s = entry_flush(store, batch.at[done++]);
+        }
     }
     store->flushing = false;
     flush_end(store, &batch, done);

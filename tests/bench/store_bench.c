@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a record costs in a store: get + put of one key, a commit every so many
- * records, write-downs included; then restore and ranges. Prints microseconds of
- * wall and of CPU (all threads, RocksDB's included) per operation.
+ * records, write-downs included; then restore and ranges. Prints microseconds
+ * of wall and of CPU (all threads, RocksDB's included) per operation.
  *
  *   store_bench [--keys N] [--records N] [--value BYTES] [--commit RECORDS]
- *               [--warm MIB] [--blocks MIB] [--zipf 0|1] [--dir DIR] [--memory] [--caching] */
+ *               [--warm MIB] [--blocks MIB] [--zipf 0|1] [--dir DIR] [--memory]
+ * [--caching] */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "stores/store.h"
@@ -68,7 +69,8 @@ static uint64_t rnd(struct bench *b)
     return z ^ z >> 31;
 }
 
-/* Zipf with exponent 0.99 (Gray et al., as YCSB does it), scattered over keys. */
+/* Zipf with exponent 0.99 (Gray et al., as YCSB does it), scattered over keys.
+ */
 static uint64_t zipf(struct bench *b)
 {
     const double theta = 0.99;
@@ -80,12 +82,14 @@ static uint64_t zipf(struct bench *b)
     }
     double zeta2 = 1.0 + pow(0.5, theta);
     double alpha = 1.0 / (1.0 - theta);
-    double eta = (1.0 - pow(2.0 / n, 1.0 - theta)) / (1.0 - zeta2 / b->zipf_zeta);
+    double eta =
+        (1.0 - pow(2.0 / n, 1.0 - theta)) / (1.0 - zeta2 / b->zipf_zeta);
     double u = (double)(rnd(b) >> 11) / 9007199254740992.0;
     double uz = u * b->zipf_zeta;
-    uint64_t rank = uz < 1.0     ? 0
-                    : uz < zeta2 ? 1
-                                 : (uint64_t)(n * pow(eta * u - eta + 1.0, alpha));
+    uint64_t rank = uz < 1.0 ? 0
+                    : uz < zeta2
+                        ? 1
+                        : (uint64_t)(n * pow(eta * u - eta + 1.0, alpha));
     return rank * 0x9e3779b97f4a7c15u % b->keys;
 }
 
@@ -160,8 +164,7 @@ static void run_get_put(struct bench *b, const char *what, uint64_t records,
     double cpu = cpu_now();
     int64_t start = wr_mono_ns();
     for (uint64_t i = 0; i < records; i++) {
-        struct weir_bytes k =
-            weir_bytes(keys + 16 * (uint64_t)choice[i], 16);
+        struct weir_bytes k = weir_bytes(keys + 16 * (uint64_t)choice[i], 16);
         struct weir_bytes old;
         must(weir_store_get(b->store, k, &old), "get", NULL);
         uint64_t count = 0;
@@ -307,10 +310,11 @@ int main(int argc, char **argv)
     arguments(&b, argc, argv);
     b.spec = (struct weir_store_spec){.size = sizeof(b.spec),
                                       .name = "bench",
-                                      .engine = b.memory ? WEIR_MEMORY
-                                                         : WEIR_ROCKSDB,
+                                      .engine =
+                                          b.memory ? WEIR_MEMORY : WEIR_ROCKSDB,
                                       .caching = b.caching};
-    struct wr_store_env_options options = {.block_cache_bytes = b.block_mib << 20,
+    struct wr_store_env_options options = {.block_cache_bytes = b.block_mib
+                                                                << 20,
                                            .write_buffer_bytes = 16u << 20,
                                            .warm_bytes = b.warm_mib << 20};
     must(wr_remove_all(b.dir, &err), "remove", &err);

@@ -6,20 +6,17 @@
 #define WEIR_TESTS_STORES_FIXTURE_H
 
 #include "base/bytes.h"
-#include "base/fs.h"
 #include "stores/store.h"
 
 #include "tests/harness/weir_test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define FIXTURE_STORES_MAX 8
 
 struct fixture {
-    char dir[64];  /* of the task; below a directory made for the test */
-    char root[48]; /* removed at the end */
+    char root[WR_TEST_PATH_MAX];    /* removed at the end */
+    char dir[WR_TEST_PATH_MAX + 8]; /* of the task, below root */
     struct wr_store_env *env;
     struct wr_task_state *state;
     const struct weir_store_spec *specs[FIXTURE_STORES_MAX];
@@ -80,8 +77,7 @@ static inline int64_t fixture_now(void *user)
 static inline void fixture_init(struct fixture *f, size_t warm_bytes)
 {
     memset(f, 0, sizeof(*f));
-    snprintf(f->root, sizeof(f->root), "/tmp/weir-stores-XXXXXX");
-    assert_non_null(mkdtemp(f->root));
+    wr_test_dir_init(f->root);
     snprintf(f->dir, sizeof(f->dir), "%s/0_0", f->root);
     wr_buf_init(&f->trace, (size_t)1 << 24);
     f->hooks =
@@ -91,7 +87,7 @@ static inline void fixture_init(struct fixture *f, size_t warm_bytes)
                                            .write_buffer_bytes = 1 << 20,
                                            .warm_bytes = warm_bytes};
     struct weir_error err = {0};
-    assert_int_equal(WEIR_OK, wr_store_env_new(&options, &f->env, &err));
+    assert_ok(wr_store_env_new(&options, &f->env, &err), err);
 }
 
 static inline void fixture_add(struct fixture *f,
@@ -103,12 +99,9 @@ static inline void fixture_add(struct fixture *f,
 static inline void fixture_open(struct fixture *f)
 {
     struct weir_error err = {0};
-    enum weir_status s =
-        wr_task_state_open(f->env, f->dir, f->specs, f->store_count, &f->hooks,
-                           false, &f->state, &err);
-    if (s != WEIR_OK) {
-        fail_msg("%s: %s", weir_status_name(s), err.text);
-    }
+    assert_ok(wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
+                                 &f->hooks, false, &f->state, &err),
+              err);
 }
 
 static inline void fixture_close(struct fixture *f, bool clean)
@@ -122,7 +115,7 @@ static inline void fixture_done(struct fixture *f)
     wr_task_state_close(f->state, false);
     wr_store_env_free(f->env);
     wr_buf_done(&f->trace);
-    assert_int_equal(WEIR_OK, wr_remove_all(f->root, NULL));
+    wr_test_dir_done(f->root);
 }
 
 /** The trace since the last call, which this one ends. */
@@ -154,10 +147,7 @@ static inline enum weir_status fixture_commit(struct fixture *f, int64_t now_ms,
 static inline void must_commit(struct fixture *f, int64_t now_ms)
 {
     struct weir_error err = {0};
-    enum weir_status s = fixture_commit(f, now_ms, &err);
-    if (s != WEIR_OK) {
-        fail_msg("%s: %s", weir_status_name(s), err.text);
-    }
+    assert_ok(fixture_commit(f, now_ms, &err), err);
 }
 
 static inline struct weir_store *fixture_store(struct fixture *f, int index)
@@ -168,8 +158,8 @@ static inline struct weir_store *fixture_store(struct fixture *f, int index)
 static inline void must_put(struct weir_store *store, const char *key,
                             const char *value)
 {
-    assert_int_equal(WEIR_OK,
-                     weir_store_put(store, weir_text(key), weir_text(value)));
+    assert_status(WEIR_OK,
+                  weir_store_put(store, weir_text(key), weir_text(value)));
 }
 
 /** The value as text, "null" when absent; good until the next call. */
@@ -186,7 +176,7 @@ static inline const char *text_of(struct weir_bytes b)
 static inline const char *must_get(struct weir_store *store, const char *key)
 {
     struct weir_bytes value;
-    assert_int_equal(WEIR_OK, weir_store_get(store, weir_text(key), &value));
+    assert_status(WEIR_OK, weir_store_get(store, weir_text(key), &value));
     return text_of(value);
 }
 
@@ -195,8 +185,8 @@ static inline const char *must_get_committed(struct weir_store *store,
 {
     struct weir_bytes value;
     int64_t timestamp_ms;
-    assert_int_equal(WEIR_OK, wr_store_get_committed(store, weir_text(key),
-                                                     &value, &timestamp_ms));
+    assert_status(WEIR_OK, wr_store_get_committed(store, weir_text(key), &value,
+                                                  &timestamp_ms));
     return text_of(value);
 }
 

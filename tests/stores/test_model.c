@@ -219,7 +219,7 @@ static void step_get(struct model *m, int s)
             ? wr_store_get_committed(store, key_at(m, k), &value, &timestamp_ms)
             : weir_store_get_timestamped(store, key_at(m, k), &value,
                                          &timestamp_ms);
-    assert_int_equal(WEIR_OK, status);
+    assert_status(WEIR_OK, status);
     struct cell want = committed ? st->committed[k] : st->current[k];
     check_value(value, want);
     assert_int_equal(timestamp_ms, specs[s].timestamped && want.number
@@ -256,23 +256,23 @@ static void step_write(struct model *m, int s)
         if (!before.number && cell.number) {
             model_write(m, s, k, cell);
         }
-        assert_int_equal(WEIR_OK, weir_store_put_if_absent(store, key_at(m, k),
-                                                           value, &old));
+        assert_status(WEIR_OK, weir_store_put_if_absent(store, key_at(m, k),
+                                                        value, &old));
         check_value(old, before);
         return;
     case 1:
         cell.timestamp_ms = roll(m, 1000);
         model_write(m, s, k, cell);
-        assert_int_equal(WEIR_OK,
-                         weir_store_put_timestamped(store, key_at(m, k), value,
-                                                    cell.timestamp_ms));
+        assert_status(WEIR_OK,
+                      weir_store_put_timestamped(store, key_at(m, k), value,
+                                                 cell.timestamp_ms));
         return;
     case 2:
-        assert_int_equal(WEIR_OK, weir_store_get(store, key_at(m, k), &old));
+        assert_status(WEIR_OK, weir_store_get(store, key_at(m, k), &old));
         check_value(old, before);
         break;
     case 3: /* a value that the store lent */
-        assert_int_equal(WEIR_OK, weir_store_get(store, key_at(m, k), &old));
+        assert_status(WEIR_OK, weir_store_get(store, key_at(m, k), &old));
         cell.number = before.number;
         value = old;
         break;
@@ -281,9 +281,9 @@ static void step_write(struct model *m, int s)
     }
     model_write(m, s, k, cell);
     if (!value.data && roll(m, 2)) {
-        assert_int_equal(WEIR_OK, weir_store_delete(store, key_at(m, k)));
+        assert_status(WEIR_OK, weir_store_delete(store, key_at(m, k)));
     } else {
-        assert_int_equal(WEIR_OK, weir_store_put(store, key_at(m, k), value));
+        assert_status(WEIR_OK, weir_store_put(store, key_at(m, k), value));
     }
 }
 
@@ -301,7 +301,7 @@ static void iter_check(struct model *m, int s, struct open_iter *open,
     int64_t timestamp_ms;
     while (steps-- != 0) {
         if (!weir_iterator_next(open->it, &key, &value, &timestamp_ms)) {
-            assert_int_equal(WEIR_OK, weir_iterator_status(open->it));
+            assert_status(WEIR_OK, weir_iterator_status(open->it));
             assert_int_equal(open->at, open->count);
             weir_iterator_close(open->it);
             open->it = NULL;
@@ -344,7 +344,7 @@ static void step_range(struct model *m, int s)
         : committed
             ? wr_store_range_committed(store, low, high, reverse, &open->it)
             : weir_store_range(store, low, high, reverse, &open->it);
-    assert_int_equal(WEIR_OK, status);
+    assert_status(WEIR_OK, status);
     for (int i = 0; i < KEYS; i++) {
         int k = reverse ? KEYS - 1 - i : i;
         struct weir_bytes key = key_at(m, k);
@@ -365,7 +365,7 @@ static void step_flush(struct model *m, int s)
     struct model_store *st = &m->stores[s];
     m->flushing = true;
     st->flushed = 0;
-    assert_int_equal(WEIR_OK, wr_store_flush(m->f.state, s, NULL));
+    assert_status(WEIR_OK, wr_store_flush(m->f.state, s, NULL));
     while (st->flushed < st->cached_count) {
         int k = st->cached[st->flushed++];
         assert_int_equal(st->current[k].number, 0);
@@ -431,8 +431,8 @@ static void restore(struct model *m, int s)
         struct wr_changelog_record record = {key_at(m, r->key),
                                              value_of(r->cell.number, bytes),
                                              r->cell.timestamp_ms, (int64_t)i};
-        assert_int_equal(WEIR_OK,
-                         wr_store_restore(m->f.state, s, &record, 1, NULL));
+        assert_status(WEIR_OK,
+                      wr_store_restore(m->f.state, s, &record, 1, NULL));
     }
     assert_int_equal(
         WEIR_OK,
@@ -446,9 +446,8 @@ static void check_all(struct model *m, int s)
     struct weir_bytes key;
     struct weir_bytes value;
     int64_t timestamp_ms;
-    assert_int_equal(WEIR_OK,
-                     weir_store_range(fixture_store(&m->f, s), WEIR_NULL,
-                                      WEIR_NULL, false, &it));
+    assert_status(WEIR_OK, weir_store_range(fixture_store(&m->f, s), WEIR_NULL,
+                                            WEIR_NULL, false, &it));
     int k = -1;
     while (weir_iterator_next(it, &key, &value, &timestamp_ms)) {
         int found = key_find(m, key);
@@ -460,7 +459,7 @@ static void check_all(struct model *m, int s)
     for (k++; k < KEYS; k++) {
         assert_int_equal(st->current[k].number, 0);
     }
-    assert_int_equal(WEIR_OK, weir_iterator_status(it));
+    assert_status(WEIR_OK, weir_iterator_status(it));
     weir_iterator_close(it);
 }
 
@@ -506,7 +505,7 @@ static void step_wipe(struct model *m, int s)
         m->stores[s].iters[i].it = NULL;
     }
     step_commit(m);
-    assert_int_equal(WEIR_OK, wr_store_wipe(m->f.state, s, NULL));
+    assert_status(WEIR_OK, wr_store_wipe(m->f.state, s, NULL));
     assert_int_equal(wr_store_restore_from(m->f.state, s), 0);
     restore(m, s);
     check_all(m, s);
@@ -570,7 +569,7 @@ static void every_store_is_like_the_model(void **state)
 {
     (void)state;
     static const size_t budgets[] = {0, 4096, 65536, 1 << 20};
-    uint32_t steps = number_of("WEIR_STEPS", 6000);
+    uint32_t steps = number_of("WEIR_STEPS", 4000);
     if (getenv("WEIR_SEED")) {
         for (size_t i = 0; i < 4; i++) {
             run(number_of("WEIR_SEED", 1), budgets[i], steps);
