@@ -345,8 +345,7 @@ enum weir_status wr_rocks_open(struct wr_rocks_env *env, const char *path,
                                                &present_count, &text);
         if (text) {
             s = failed(text, path, err);
-            present = NULL;
-            goto fail;
+            goto fail; /* it returns an empty list, to be freed, even so */
         }
     }
     s = families_open(db, present, present_count, err);

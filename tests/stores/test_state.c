@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A state directory's life: locks, reopening, restore, wipe, damage. */
+#include "tests/stores/fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum { ROWS, STAMPED, MEMORY };
+
+static struct weir_store_spec specs[3];
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    fixture_init(&f, 1 << 20);
+    specs[ROWS] = (struct weir_store_spec){.name = "rows"};
+    specs[STAMPED] =
+        (struct weir_store_spec){.name = "stamped", .timestamped = true};
+    specs[MEMORY] =
+        (struct weir_store_spec){.name = "memory", .engine = WEIR_MEMORY};
+    for (int i = 0; i < 3; i++) {
+        specs[i].size = sizeof(specs[i]);
+        fixture_add(&f, &specs[i]);
+    }
+    fixture_open(&f);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
+/* A thousand rows in each store, committed; written down when `down`. */
+static void fill(struct fixture *f, bool down)
+{
+    char key[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key-%d", i);
+        for (int s = 0; s < f->store_count; s++) {
+            must_put(fixture_store(f, s), key, key);
+        }
+    }
+    must_commit(f, 1);
+    if (down) {
+        must_commit(f, 31000);
+    }
+}
+
+/* The path of the first file in <dir>/rocksdb whose name has `part`. */
+static const char *base_file(struct fixture *f, const char *part)
+{
+    static char path[2 * WR_TEST_PATH_MAX + 300];
+    char dir[WR_TEST_PATH_MAX + 32];
+    snprintf(dir, sizeof(dir), "%s/rocksdb", f->dir);
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    bool found = false;
+    struct dirent *entry;
+    while (!found && (entry = readdir(d)) != NULL) {
+        found = strstr(entry->d_name, part) != NULL;
+        if (found) {
+            snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        }
+    }
+    closedir(d);
+    assert_true(found);
+    return path;
+}
+
+/* Inverts `len` bytes of a file at `at`, or from its end when that is negative.
+ */
+static void damage(const char *path, off_t at, size_t len)
+{
+    uint8_t bytes[64];
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && len <= sizeof(bytes));
+    assert_int_equal(fstat(fd, &st), 0);
+    at = at < 0 ? st.st_size + at : at;
+    assert_int_equal(pread(fd, bytes, len, at), (ssize_t)len);
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] ^= 0xff;
+    }
+    assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
+    close(fd);
+}
+
+static enum weir_status reopen(struct fixture *f, bool rebuild,
+                               struct weir_error *err)
+{
+    return wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
+                              &f->hooks, rebuild, &f->state, err);
+}
+
+static void another_process_is_refused_and_told_who_holds_it(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_error err = {0};
+    struct wr_task_state *second = NULL;
+    assert_status(WEIR_E_LOCKED,
+                  wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
+                                     &f->hooks, true, &second, &err));
+    assert_null(second);
+    assert_non_null(strstr(err.text, f->dir));
+    char pid[32];
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    assert_non_null(strstr(err.text, pid));
+    must_put(fixture_store(f, ROWS), "a", "1");
+    assert_string_equal(must_get(fixture_store(f, ROWS), "a"), "1");
+    fixture_close(f, false);
+    fixture_open(f);
+}
+
+static void a_clean_close_keeps_everything_but_memory_stores(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, false);
+    must_put(fixture_store(f, ROWS), "late", "uncommitted");
+    fixture_close(f, true);
+    fixture_open(f);
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 1000);
+    assert_int_equal(wr_store_restore_from(f->state, STAMPED), 1000);
+    assert_int_equal(wr_store_restore_from(f->state, MEMORY), 0);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
+    assert_string_equal(must_get(fixture_store(f, ROWS), "late"), "null");
+    assert_string_equal(
+        must_get_committed(fixture_store(f, STAMPED), "key-999"), "key-999");
+    assert_string_equal(must_get(fixture_store(f, MEMORY), "key-7"), "null");
+    assert_int_equal(weir_store_approximate_count(fixture_store(f, ROWS)),
+                     1000);
+    assert_null(wr_task_state_rebuilt(f->state));
+}
+
+static void without_a_write_down_nothing_touches_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    char path[WR_TEST_PATH_MAX + 32];
+    fill(f, false);
+    snprintf(path, sizeof(path), "%s/rocksdb", f->dir);
+    assert_int_not_equal(access(path, F_OK), 0);
+    fixture_close(f, false);
+    fixture_open(f);
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 0);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+}
+
+static void a_quiet_store_goes_down_by_time(void **state)
+{
+    struct fixture *f = *state;
+    must_put(fixture_store(f, ROWS), "a", "1");
+    must_commit(f, 1000);
+    must_put(fixture_store(f, ROWS), "b", "1");
+    must_commit(f, 31000);
+    must_put(fixture_store(f, ROWS), "c", "1");
+    must_commit(f, 32000);
+    fixture_close(f, false);
+    fixture_open(f);
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 2);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "a"), "1");
+    assert_string_equal(must_get(fixture_store(f, ROWS), "b"), "1");
+    assert_string_equal(must_get(fixture_store(f, ROWS), "c"), "null");
+}
+
+static void a_busy_store_goes_down_by_size(void **state)
+{
+    struct fixture *f = *state;
+    char key[16];
+    for (int i = 0; i < 20000; i++) {
+        snprintf(key, sizeof(key), "key-%d", i);
+        must_put(fixture_store(f, ROWS), key, key);
+        if (i % 1000 == 0) {
+            must_commit(f, 1);
+        }
+    }
+    fixture_close(f, false);
+    fixture_open(f);
+    assert_in_range(wr_store_restore_from(f->state, ROWS), 10000, 20000);
+}
+
+static void restore_takes_up_where_the_base_ends(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, true);
+    fixture_close(f, false);
+    fixture_open(f);
+    struct wr_changelog_record records[] = {
+        {weir_text("key-1"), weir_text("new"), 70, 1003},
+        {weir_text("key-2"), WEIR_NULL, 71, 1004},
+        {weir_text("more"), weir_text("1"), 72, 1006},
+        {weir_text("never"), WEIR_NULL, 73, 1007},
+    };
+    for (int s = 0; s < 3; s++) {
+        struct weir_store *store = fixture_store(f, s);
+        assert_status(WEIR_OK, wr_store_restore(f->state, s, records, 4, NULL));
+        assert_status(WEIR_OK, wr_store_restored(f->state, s, 1009, NULL));
+        assert_int_equal(wr_store_position(store), 1009);
+        assert_string_equal(must_get(store, "key-1"), "new");
+        assert_string_equal(must_get(store, "key-2"), "null");
+        assert_string_equal(must_get_committed(store, "more"), "1");
+        assert_string_equal(must_get(store, "key-3"),
+                            s == MEMORY ? "null" : "key-3");
+    }
+    struct weir_bytes value;
+    int64_t ts;
+    assert_status(WEIR_OK,
+                  weir_store_get_timestamped(fixture_store(f, STAMPED),
+                                             weir_text("more"), &value, &ts));
+    assert_int_equal(ts, 72);
+    wr_task_state_abort(f->state);
+    fixture_close(f, true);
+    fixture_open(f);
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 1010);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-1"), "new");
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-2"), "null");
+}
+
+static void a_wiped_store_is_empty_and_the_others_are_not(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, true);
+    assert_status(WEIR_OK, wr_store_wipe(f->state, ROWS, NULL));
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(wr_store_restore_from(f->state, ROWS), 0);
+        assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+        assert_int_equal(weir_store_approximate_count(fixture_store(f, ROWS)),
+                         0);
+        assert_string_equal(must_get(fixture_store(f, STAMPED), "key-7"),
+                            "key-7");
+        fixture_close(f, true);
+        fixture_open(f);
+    }
+}
+
+static void stores_may_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, true);
+    fixture_close(f, true);
+    f->store_count = 1;
+    fixture_open(f);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
+    fixture_close(f, true);
+    f->store_count = 3;
+    fixture_open(f);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
+    assert_int_equal(wr_store_restore_from(f->state, STAMPED), 0);
+}
+
+static void rows_of_the_other_kind_are_restored_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_error err = {0};
+    fill(f, true);
+    fixture_close(f, true);
+    specs[ROWS].timestamped = true;
+    fixture_open(f);
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 0);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+    fill(f, true);
+    fixture_close(f, true);
+    specs[ROWS].timestamped = false;
+    specs[ROWS].no_changelog = true;
+    assert_status(WEIR_E_INCOMPATIBLE, reopen(f, true, &err));
+    assert_non_null(strstr(err.text, "rows"));
+}
+
+/* ---- damage ----------------------------------------------------------------
+ */
+
+/* The open fails, names `part` and the remedy; with leave, the base is moved
+ * aside and the stores are empty. */
+static void open_finds(struct fixture *f, const char *part)
+{
+    struct weir_error err = {0};
+    assert_status(WEIR_E_CORRUPT, reopen(f, false, &err));
+    if (!strstr(err.text, part) || !strstr(err.text, "remove")) {
+        fail_msg("no '%s' in: %s", part, err.text);
+    }
+    assert_ok(reopen(f, true, &err), err);
+    assert_non_null(wr_task_state_rebuilt(f->state));
+    assert_non_null(strstr(wr_task_state_rebuilt(f->state), part));
+    assert_int_equal(wr_store_restore_from(f->state, ROWS), 0);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+    fill(f, true);
+    fixture_close(f, true);
+    fixture_open(f);
+    assert_null(wr_task_state_rebuilt(f->state));
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
+}
+
+static void a_missing_current_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    assert_int_equal(unlink(base_file(*state, "CURRENT")), 0);
+    open_finds(*state, "CURRENT");
+}
+
+static void a_garbled_current_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    damage(base_file(*state, "CURRENT"), 0, 8);
+    open_finds(*state, "CURRENT");
+}
+
+static void a_damaged_manifest_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    damage(base_file(*state, "MANIFEST"), 40, 20);
+    open_finds(*state, "rocksdb");
+}
+
+static void a_missing_table_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    const char *path = base_file(*state, ".sst");
+    assert_int_equal(unlink(path), 0);
+    char number[8]; /* RocksDB tries other endings of the name */
+    snprintf(number, sizeof(number), "%.6s", strrchr(path, '/') + 1);
+    open_finds(*state, number);
+}
+
+static void a_truncated_table_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    const char *path = base_file(*state, ".sst");
+    assert_int_equal(truncate(path, 1000), 0);
+    open_finds(*state, strrchr(path, '/') + 1);
+}
+
+static void a_flipped_block_is_found_when_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_bytes value;
+    char key[16];
+    fill(f, true);
+    f->store_count = 1; /* one table only */
+    fixture_close(f, true);
+    fixture_open(f);
+    fixture_close(f, true);
+    const char *path = base_file(f, ".sst");
+    damage(path, 6000, 4); /* in the second block or so */
+    fixture_open(f);
+    enum weir_status s = WEIR_OK;
+    for (int i = 0; i < 1000 && s == WEIR_OK; i++) {
+        snprintf(key, sizeof(key), "key-%d", i);
+        s = weir_store_get(fixture_store(f, ROWS), weir_text(key), &value);
+        if (s == WEIR_OK) {
+            assert_string_equal(text_of(value), key);
+        }
+    }
+    assert_status(WEIR_E_CORRUPT, s);
+    const struct weir_error *err = wr_task_state_error(f->state);
+    assert_non_null(strstr(err->text, "rows"));
+    assert_non_null(strstr(err->text, ".sst"));
+    struct weir_iterator *it;
+    struct weir_bytes k;
+    assert_status(WEIR_OK, weir_store_range(fixture_store(f, ROWS), WEIR_NULL,
+                                            WEIR_NULL, false, &it));
+    while (weir_iterator_next(it, &k, &value, NULL)) {
+    }
+    assert_status(WEIR_E_CORRUPT, weir_iterator_status(it));
+    weir_iterator_close(it);
+    fixture_close(f, false);
+    open_finds(f, "checksum mismatch");
+}
+
+static void a_state_without_a_directory_lives_in_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_error err = {0};
+    fixture_close(f, false);
+    assert_ok(wr_task_state_open(f->env, NULL, f->specs, 3, &f->hooks, false,
+                                 &f->state, &err),
+              err);
+    fill(f, true);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
+    fixture_close(f, true);
+    fixture_open(f);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+}
+
+static void names_must_differ(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_error err = {0};
+    fixture_close(f, false);
+    f->specs[2] = &specs[ROWS];
+    assert_status(WEIR_E_INVALID, reopen(f, false, &err));
+    assert_non_null(strstr(err.text, "rows"));
+}
+
+static void what_a_store_does_can_be_measured(void **state)
+{
+    struct fixture *f = *state;
+    struct wr_metrics *metrics;
+    struct wr_buf text;
+    struct weir_error err = {0};
+    fixture_close(f, false);
+    wr_store_env_free(f->env);
+    assert_status(WEIR_OK, wr_metrics_new(&metrics));
+    struct wr_store_env_options options = {.warm_bytes = 1 << 20,
+                                           .metrics = metrics};
+    assert_ok(wr_store_env_new(&options, &f->env, &err), err);
+    fixture_open(f);
+    fill(f, true);
+    must_get(fixture_store(f, ROWS), "key-7");
+    must_commit(f, 31001);
+    wr_buf_init(&text, 1 << 20);
+    wr_metrics_render(metrics, &text);
+    const char *all = wr_buf_text(&text);
+    assert_non_null(strstr(
+        all, "weir_store_writes_total{task=\"0_0\",store=\"rows\"} 1000"));
+    assert_non_null(strstr(all, "weir_store_reads_total{task=\"0_0\",store="
+                                "\"rows\",layer=\"warm\"} 1"));
+    assert_non_null(strstr(
+        all, "weir_store_keys_estimate{task=\"0_0\",store=\"rows\"} 1000"));
+    assert_non_null(strstr(
+        all, "weir_store_write_downs_total{task=\"0_0\",store=\"rows\"} 1"));
+    assert_non_null(strstr(all, "weir_rocksdb_block_cache_bytes"));
+    wr_buf_done(&text);
+    fixture_close(f, false);
+    wr_store_env_free(f->env);
+    f->env = NULL;
+    wr_metrics_free(metrics);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(another_process_is_refused_and_told_who_holds_it),
+        TEST(a_clean_close_keeps_everything_but_memory_stores),
+        TEST(without_a_write_down_nothing_touches_the_disk),
+        TEST(a_quiet_store_goes_down_by_time),
+        TEST(a_busy_store_goes_down_by_size),
+        TEST(restore_takes_up_where_the_base_ends),
+        TEST(a_wiped_store_is_empty_and_the_others_are_not),
+        TEST(stores_may_come_and_go),
+        TEST(rows_of_the_other_kind_are_restored_anew),
+        TEST(a_missing_current_is_found),
+        TEST(a_garbled_current_is_found),
+        TEST(a_damaged_manifest_is_found),
+        TEST(a_missing_table_is_found),
+        TEST(a_truncated_table_is_found),
+        TEST(a_flipped_block_is_found_when_it_is_read),
+        TEST(a_state_without_a_directory_lives_in_memory),
+        TEST(names_must_differ),
+        TEST(what_a_store_does_can_be_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
