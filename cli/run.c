@@ -81,10 +81,8 @@ int wr_broker_child_run(void *arg, int slot, int ready_fd)
     return WR_EXIT_OK;
 }
 
-/* A free port of the host, for a broker that was asked to listen on port 0: all
- * processes must know it before any of them starts. */
-static enum weir_status choose_port(char *listen_on, size_t size,
-                                    struct weir_error *err)
+enum weir_status wr_choose_port(char *listen_on, size_t size,
+                                struct weir_error *err)
 {
     char host[200];
     uint16_t port = 0;
@@ -110,7 +108,7 @@ static enum weir_status add_broker(struct wr_pool *pool, char *listen_on,
                                    struct weir_error *err)
 {
     (void)snprintf(listen_on, size, "%s", pool->broker_listen);
-    enum weir_status s = choose_port(listen_on, size, err);
+    enum weir_status s = wr_choose_port(listen_on, size, err);
     if (s != WEIR_OK) {
         return s;
     }

@@ -27,6 +27,11 @@ struct wr_pool {
  * config's bootstrap.servers is set here when the broker is our own. */
 int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user);
 
+/** Replaces port 0 of "HOST:PORT" by one that is free now: all processes must
+ * know it before any of them starts. Errors: WEIR_E_CONFIG. */
+WEIR_MUST_CHECK enum weir_status wr_choose_port(char *listen_on, size_t size,
+                                                struct weir_error *err);
+
 /** The life of one worker process; see cli/supervisor.h. arg: the pool. */
 int wr_worker_run(void *arg, int slot, int ready_fd);
 /** The life of the included broker's process. arg: the pool. */
