@@ -5,6 +5,7 @@
 #define WEIR_CLI_RUN_H
 
 #include "base/options.h"
+#include "cli/supervisor.h"
 #include "runtime/config.h"
 
 #define WR_WORKERS_MAX 128

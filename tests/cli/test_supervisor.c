@@ -10,13 +10,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define BACKOFF_MAX  30000
 #define EXITED(code) ((code) << 8)
 
 static enum wr_exit_action after(int wait_status, bool was_ready,
                                  int64_t backoff, int64_t uptime,
                                  int64_t *out_backoff, int *out_code)
 {
-    struct wr_exit_facts facts = {wait_status, uptime, was_ready, backoff};
+    struct wr_exit_facts facts = {wait_status, uptime, was_ready, backoff,
+                                  BACKOFF_MAX};
     return wr_supervise_exit(&facts, 0, out_backoff, out_code);
 }
 
@@ -58,10 +60,10 @@ static void back_off_doubles_to_its_limit_and_starts_over(void **state)
     for (int i = 0; i < 12; i++) {
         assert_int_equal(after(SIGKILL, true, seen, 5, &backoff, &code),
                          WR_RESTART);
-        assert_true(backoff > seen || backoff == WR_BACKOFF_LAST_MS);
+        assert_true(backoff > seen || backoff == BACKOFF_MAX);
         seen = backoff;
     }
-    assert_int_equal(seen, WR_BACKOFF_LAST_MS);
+    assert_int_equal(seen, BACKOFF_MAX);
     assert_int_equal(after(SIGKILL, true, seen, WR_HEALTHY_MS, &backoff, &code),
                      WR_RESTART);
     assert_int_equal(backoff, WR_BACKOFF_FIRST_MS);
@@ -102,7 +104,9 @@ static void a_dead_child_is_started_again(void **state)
     (void)state;
     struct shared *s = shared_new();
     struct wr_child_spec spec = {.name = "child", .run = dies_twice, .arg = s};
-    assert_int_equal(wr_supervise(&spec, 1, 5000, NULL, NULL), 0);
+    assert_int_equal(
+        wr_supervise(&spec, 1, &(struct wr_patience){5000, 1000}, NULL, NULL),
+        0);
     assert_int_equal(s->starts, 3);
     (void)munmap(s, sizeof(*s));
 }
@@ -119,7 +123,9 @@ static void the_pool_exits_with_the_code_that_stopped_it(void **state)
 {
     (void)state;
     struct wr_child_spec spec = {.name = "child", .run = does_not_load};
-    assert_int_equal(wr_supervise(&spec, 1, 5000, NULL, NULL), WR_EXIT_LOAD);
+    assert_int_equal(
+        wr_supervise(&spec, 1, &(struct wr_patience){5000, 1000}, NULL, NULL),
+        WR_EXIT_LOAD);
 }
 
 static struct shared *ordered; /* for the signal handler */
@@ -162,7 +168,9 @@ static void the_last_child_ends_after_the_others(void **state)
          .last = true},
         {.name = "worker", .run = waits_for_term, .arg = s, .slot = 1},
     };
-    assert_int_equal(wr_supervise(specs, 2, 5000, stop_it, NULL), 0);
+    assert_int_equal(wr_supervise(specs, 2, &(struct wr_patience){5000, 1000},
+                                  stop_it, NULL),
+                     0);
     assert_int_equal(s->ended, 2);
     assert_int_equal(s->order[0], 1);
     assert_int_equal(s->order[1], 9);
@@ -184,7 +192,9 @@ static void a_child_that_does_not_end_is_killed(void **state)
 {
     (void)state;
     struct wr_child_spec spec = {.name = "child", .run = ignores_term};
-    assert_int_equal(wr_supervise(&spec, 1, 50, stop_it, NULL), 0);
+    assert_int_equal(
+        wr_supervise(&spec, 1, &(struct wr_patience){50, 1000}, stop_it, NULL),
+        0);
 }
 
 int main(void)
