@@ -29,10 +29,11 @@ struct wr_child_spec {
 enum wr_exit_action { WR_RESTART, WR_STOP_POOL };
 
 struct wr_exit_facts {
-    int wait_status;    /* of waitpid */
-    int64_t uptime_ms;  /* of this run */
-    bool was_ready;     /* in this run or an earlier one */
-    int64_t backoff_ms; /* the last one used; 0: none */
+    int wait_status;        /* of waitpid */
+    int64_t uptime_ms;      /* of this run */
+    bool was_ready;         /* in this run or an earlier one */
+    int64_t backoff_ms;     /* the last one used; 0: none */
+    int64_t backoff_max_ms; /* never wait longer */
 };
 
 /** What follows from a child's end that nobody asked for. A wrong command line,
