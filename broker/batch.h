@@ -110,8 +110,10 @@ struct wr_record {
 /** A walk over the records of one batch. */
 struct wr_batch_iter {
     struct wr_batch batch;   /* header */
-    struct wr_reader reader; /* over the plain records */
+    const uint8_t *at;       /* the next record, plain */
+    const uint8_t *end;      /* after the last record */
     int32_t left;            /* records not yet read */
+    int32_t last_delta;      /* offset delta of the last record read, or -1 */
     enum weir_status status; /* of the walk; WEIR_OK at a proper end */
 };
 
@@ -124,7 +126,8 @@ WEIR_MUST_CHECK enum weir_status wr_batch_iter_init(struct wr_batch_iter *iter,
                                                     struct wr_buf *scratch,
                                                     struct weir_error *err);
 /** The next record; false at the end or after an error (see iter->status).
- *  Bytes left over after the last record are WEIR_E_CORRUPT. */
+ *  Offsets that do not rise, and bytes left over after the last record, are
+ *  WEIR_E_CORRUPT. */
 bool wr_batch_iter_next(struct wr_batch_iter *iter, struct wr_record *out);
 /** The next header of a record: cut from the front of *headers. False at the
  * end or when malformed. */
@@ -145,7 +148,9 @@ struct wr_batch_rules {
 
 /** Checks that `bytes` is exactly one batch that a client may append: size,
  *  format, checksum, attributes, producer fields, and each record, after
- *  unpacking into `scratch`. The header comes back in *out.
+ *  unpacking into `scratch`. The header comes back in *out, with the largest
+ *  timestamp that the records really have: where it differs from the bytes, the
+ *  caller corrects them.
  *  Errors: Kafka's codes, with a sentence in err. */
 enum wr_kafka_error wr_batch_validate(struct weir_bytes bytes,
                                       const struct wr_batch_rules *rules,
@@ -159,6 +164,10 @@ enum wr_kafka_error wr_batch_validate(struct weir_bytes bytes,
 void wr_batch_place(uint8_t *batch, int64_t base_offset, int32_t leader_epoch);
 /** Makes all records carry `now_ms` as broker's time; computes the checksum. */
 void wr_batch_set_append_time(uint8_t *batch, size_t size, int64_t now_ms);
+
+/** Corrects the largest timestamp; computes the checksum. */
+void wr_batch_set_max_timestamp(uint8_t *batch, size_t size,
+                                int64_t max_timestamp_ms);
 
 /* ---- making ------------------------------------------------------------- */
 

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Producers of a partition. The rules for a batch of producer p, epoch e, with
+ * sequences f..l:
+ *
+ *   p unknown                 any f (Kafka: the log may have forgotten p)
+ *   e lower than p's          47
+ *   e higher, or no batch yet f must be 0, else 45
+ *   e equal, f..l remembered  a duplicate: the old offsets
+ *   e equal, f == last + 1    next; 2147483647 is followed by 0
+ *   e equal, else             45
+ *   not transactional while p's transaction is open: 48
+ *
+ * The snapshot is Kafka's, which keeps the last batch of each producer only:
+ *   0  2  version 1
+ *   2  4  CRC-32C of everything from 6 on
+ *   6  4  count
+ *  10  46 each: i64 producer id, i16 epoch, i32 last sequence, i64 last offset,
+ *         i32 offset delta, i64 timestamp, i32 coordinator epoch, i64 first
+ * offset of the open transaction (-1 none) A log that loads one refills the
+ * other four from its last batches. Thread: the broker's loop. */
+#include "broker/producer_state.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+#define SNAPSHOT_HEADER  10u
+#define SNAPSHOT_ENTRY   46u
+#define SNAPSHOT_VERSION 1
+
+void wr_producers_init(struct wr_producers *producers, uint32_t max,
+                       int64_t expire_ms)
+{
+    *producers = (struct wr_producers){.max = max, .expire_ms = expire_ms};
+    wr_map_init(&producers->map);
+}
+
+void wr_producers_done(struct wr_producers *producers)
+{
+    wr_producers_clear(producers);
+    free(producers->txns);
+    producers->txns = NULL;
+    producers->txn_cap = 0;
+}
+
+void wr_producers_clear(struct wr_producers *producers)
+{
+    size_t cursor = 0;
+    void *value;
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        free(value);
+    }
+    wr_map_done(&producers->map);
+    producers->txn_count = 0;
+}
+
+/* ---- the map --------------------------------------------------------------
+ */
+
+static struct weir_bytes map_key(int64_t producer_id, uint8_t out[8])
+{
+    wr_store_i64(out, producer_id);
+    return weir_bytes(out, 8);
+}
+
+struct wr_producer *wr_producers_get(const struct wr_producers *producers,
+                                     int64_t producer_id)
+{
+    uint8_t key[8];
+    return wr_map_get(&producers->map, map_key(producer_id, key));
+}
+
+static void producer_remove(struct wr_producers *producers, int64_t producer_id)
+{
+    uint8_t key[8];
+    free(wr_map_remove(&producers->map, map_key(producer_id, key)));
+}
+
+void wr_producers_expire(struct wr_producers *producers, int64_t now_ms)
+{
+    size_t cursor = 0;
+    void *value;
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        struct wr_producer *p = value;
+        if (p->txn_first_offset < 0 &&
+            p->last_timestamp_ms < now_ms - producers->expire_ms) {
+            producer_remove(producers, p->producer_id);
+        }
+    }
+}
+
+/* Removes an eighth of the limit of those idle longest, so that the search is
+ * rare. Found by their median time, roughly: no sorting of the whole. */
+static void make_room(struct wr_producers *producers)
+{
+    size_t cursor = 0;
+    void *value;
+    int64_t oldest = INT64_MAX;
+    int64_t newest = INT64_MIN;
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        const struct wr_producer *p = value;
+        oldest = p->last_timestamp_ms < oldest ? p->last_timestamp_ms : oldest;
+        newest = p->last_timestamp_ms > newest ? p->last_timestamp_ms : newest;
+    }
+    int64_t limit = oldest + (newest - oldest) / 8;
+    cursor = 0;
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        struct wr_producer *p = value;
+        if (p->txn_first_offset < 0 && p->last_timestamp_ms <= limit) {
+            producer_remove(producers, p->producer_id);
+            if (producers->map.count <= producers->max - producers->max / 8) {
+                return;
+            }
+        }
+    }
+}
+
+/* The producer, made when unknown. */
+static enum weir_status producer_make(struct wr_producers *producers,
+                                      int64_t producer_id,
+                                      struct wr_producer **out)
+{
+    uint8_t key[8];
+    struct wr_producer *p = wr_producers_get(producers, producer_id);
+    if (!p) {
+        if (producers->map.count >= producers->max) {
+            make_room(producers);
+        }
+        if (producers->map.count >= producers->max) {
+            return WEIR_E_TOOBIG;
+        }
+        p = calloc(1, sizeof(*p));
+        if (!p) {
+            return WEIR_E_NOMEM;
+        }
+        *p = (struct wr_producer){
+            .producer_id = producer_id,
+            .producer_epoch = -1,
+            .coordinator_epoch = -1,
+            .txn_first_offset = -1,
+        };
+        if (wr_map_put(&producers->map, map_key(producer_id, key), p, NULL) !=
+            WEIR_OK) {
+            free(p);
+            return WEIR_E_NOMEM;
+        }
+    }
+    *out = p;
+    return WEIR_OK;
+}
+
+/* ---- batches --------------------------------------------------------------
+ */
+
+static const struct wr_producer_batch *last_batch(const struct wr_producer *p)
+{
+    return p->batch_count > 0 ? &p->batches[p->batch_count - 1] : NULL;
+}
+
+static int32_t next_sequence(int32_t sequence)
+{
+    return sequence == INT32_MAX ? 0 : sequence + 1;
+}
+
+static const struct wr_producer_batch *find_batch(const struct wr_producer *p,
+                                                  const struct wr_batch *batch)
+{
+    for (uint32_t i = 0; i < p->batch_count; i++) {
+        const struct wr_producer_batch *b = &p->batches[i];
+        if (b->first_sequence == batch->base_sequence &&
+            b->last_sequence == wr_batch_last_sequence(batch)) {
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static enum wr_kafka_error refuse_sequence(const struct wr_batch *batch,
+                                           int32_t wanted,
+                                           struct weir_error *err)
+{
+    (void)weir_fail(err, WEIR_E_INVALID,
+                    "producer %lld epoch %d sent sequence %d where %d follows",
+                    (long long)batch->producer_id, batch->producer_epoch,
+                    batch->base_sequence, wanted);
+    return WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+enum wr_kafka_error wr_producers_check(const struct wr_producers *producers,
+                                       const struct wr_batch *batch,
+                                       struct wr_producer_batch *out_duplicate,
+                                       bool *out_is_duplicate,
+                                       struct weir_error *err)
+{
+    *out_is_duplicate = false;
+    const struct wr_producer *p =
+        batch->producer_id >= 0
+            ? wr_producers_get(producers, batch->producer_id)
+            : NULL;
+    if (!p) {
+        return WR_ERR_NONE;
+    }
+    if (batch->producer_epoch < p->producer_epoch) {
+        (void)weir_fail(err, WEIR_E_FENCED,
+                        "producer %lld epoch %d was replaced by epoch %d",
+                        (long long)p->producer_id, batch->producer_epoch,
+                        p->producer_epoch);
+        return WR_ERR_INVALID_PRODUCER_EPOCH;
+    }
+    const struct wr_producer_batch *last = last_batch(p);
+    if (batch->producer_epoch > p->producer_epoch || !last) {
+        if (batch->base_sequence != 0 && p->producer_epoch >= 0) {
+            return refuse_sequence(batch, 0, err);
+        }
+    } else {
+        const struct wr_producer_batch *same = find_batch(p, batch);
+        if (same) {
+            *out_duplicate = *same;
+            *out_is_duplicate = true;
+            return WR_ERR_NONE;
+        }
+        int32_t wanted = next_sequence(last->last_sequence);
+        if (batch->base_sequence != wanted) {
+            return refuse_sequence(batch, wanted, err);
+        }
+    }
+    if (p->txn_first_offset >= 0 && !wr_batch_is_transactional(batch)) {
+        (void)weir_fail(err, WEIR_E_INVALID,
+                        "producer %lld has a transaction open and sent a batch "
+                        "outside of it",
+                        (long long)p->producer_id);
+        return WR_ERR_INVALID_TXN_STATE;
+    }
+    return WR_ERR_NONE;
+}
+
+static enum weir_status txn_room(struct wr_producers *producers)
+{
+    if (producers->txn_count == producers->txn_cap) {
+        size_t cap = producers->txn_cap ? producers->txn_cap * 2 : 4;
+        struct wr_txn *txns = realloc(producers->txns, cap * sizeof(*txns));
+        if (!txns) {
+            return WEIR_E_NOMEM;
+        }
+        producers->txns = txns;
+        producers->txn_cap = cap;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_producers_reserve(struct wr_producers *producers,
+                                      int64_t producer_id)
+{
+    struct wr_producer *p;
+    if (producer_id < 0) {
+        return WEIR_OK;
+    }
+    enum weir_status status = producer_make(producers, producer_id, &p);
+    return status == WEIR_OK ? txn_room(producers) : status;
+}
+
+static enum weir_status txn_add(struct wr_producers *producers,
+                                int64_t producer_id, int64_t first_offset)
+{
+    enum weir_status status = txn_room(producers);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    producers->txns[producers->txn_count++] =
+        (struct wr_txn){producer_id, first_offset, -1};
+    return WEIR_OK;
+}
+
+enum weir_status wr_producers_apply(struct wr_producers *producers,
+                                    const struct wr_batch *batch)
+{
+    struct wr_producer *p;
+    if (batch->producer_id < 0) {
+        return WEIR_OK;
+    }
+    enum weir_status status = producer_make(producers, batch->producer_id, &p);
+    if (status == WEIR_OK && wr_batch_is_transactional(batch) &&
+        p->txn_first_offset < 0) {
+        status = txn_add(producers, p->producer_id, batch->base_offset);
+        if (status == WEIR_OK) {
+            p->txn_first_offset = batch->base_offset;
+        }
+    }
+    if (status != WEIR_OK) {
+        return status;
+    }
+    if (batch->producer_epoch != p->producer_epoch) {
+        p->producer_epoch = batch->producer_epoch;
+        p->batch_count = 0;
+    }
+    if (p->batch_count == WR_PRODUCER_BATCHES) {
+        p->batch_count--;
+        memmove(p->batches, p->batches + 1,
+                p->batch_count * sizeof(p->batches[0]));
+    }
+    p->batches[p->batch_count++] = (struct wr_producer_batch){
+        .first_sequence = batch->base_sequence,
+        .last_sequence = wr_batch_last_sequence(batch),
+        .last_offset = wr_batch_last_offset(batch),
+        .offset_delta = batch->last_offset_delta,
+        .timestamp_ms = batch->max_timestamp,
+    };
+    p->last_timestamp_ms = batch->max_timestamp;
+    return WEIR_OK;
+}
+
+void wr_producers_backfill(struct wr_producers *producers,
+                           const struct wr_batch *batch)
+{
+    struct wr_producer *p =
+        batch->producer_id >= 0
+            ? wr_producers_get(producers, batch->producer_id)
+            : NULL;
+    if (!p || p->producer_epoch != batch->producer_epoch ||
+        p->batch_count == 0 || p->batch_count == WR_PRODUCER_BATCHES ||
+        wr_batch_last_offset(batch) >= p->batches[0].last_offset ||
+        next_sequence(wr_batch_last_sequence(batch)) !=
+            p->batches[0].first_sequence) {
+        return;
+    }
+    memmove(p->batches + 1, p->batches, p->batch_count * sizeof(p->batches[0]));
+    p->batch_count++;
+    p->batches[0] = (struct wr_producer_batch){
+        .first_sequence = batch->base_sequence,
+        .last_sequence = wr_batch_last_sequence(batch),
+        .last_offset = wr_batch_last_offset(batch),
+        .offset_delta = batch->last_offset_delta,
+        .timestamp_ms = batch->max_timestamp,
+    };
+}
+
+/* ---- transactions ---------------------------------------------------------
+ */
+
+enum wr_kafka_error
+wr_producers_check_marker(const struct wr_producers *producers,
+                          const struct wr_marker *marker,
+                          struct weir_error *err)
+{
+    const struct wr_producer *p =
+        wr_producers_get(producers, marker->producer_id);
+    if (p && marker->producer_epoch < p->producer_epoch) {
+        (void)weir_fail(err, WEIR_E_FENCED,
+                        "marker of producer %lld has epoch %d, the partition "
+                        "knows %d",
+                        (long long)p->producer_id, marker->producer_epoch,
+                        p->producer_epoch);
+        return WR_ERR_INVALID_PRODUCER_EPOCH;
+    }
+    if (p && marker->coordinator_epoch < p->coordinator_epoch) {
+        (void)weir_fail(err, WEIR_E_FENCED,
+                        "marker of producer %lld comes from coordinator epoch "
+                        "%d, the partition knows %d",
+                        (long long)p->producer_id, marker->coordinator_epoch,
+                        p->coordinator_epoch);
+        return WR_ERR_TRANSACTION_COORDINATOR_FENCED;
+    }
+    return WR_ERR_NONE;
+}
+
+bool wr_producers_abort_entry(const struct wr_producers *producers,
+                              const struct wr_marker *marker, int64_t offset,
+                              struct wr_abort_entry *out)
+{
+    const struct wr_producer *p =
+        wr_producers_get(producers, marker->producer_id);
+    if (marker->commit || !p || p->txn_first_offset < 0) {
+        return false;
+    }
+    /* Kafka's LSO of an abort entry: where readers stand once this one is over.
+     */
+    int64_t stable = offset + 1;
+    for (size_t i = 0; i < producers->txn_count; i++) {
+        const struct wr_txn *txn = &producers->txns[i];
+        if (txn->marker_offset < 0 && txn->producer_id != p->producer_id &&
+            txn->first_offset < stable) {
+            stable = txn->first_offset;
+        }
+    }
+    *out = (struct wr_abort_entry){
+        .producer_id = marker->producer_id,
+        .first_offset = p->txn_first_offset,
+        .last_offset = offset,
+        .last_stable_offset = stable,
+    };
+    return true;
+}
+
+enum weir_status wr_producers_apply_marker(struct wr_producers *producers,
+                                           const struct wr_marker *marker,
+                                           int64_t offset)
+{
+    struct wr_producer *p;
+    enum weir_status status = producer_make(producers, marker->producer_id, &p);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    if (marker->producer_epoch != p->producer_epoch) {
+        p->producer_epoch = marker->producer_epoch;
+        p->batch_count = 0;
+    }
+    p->coordinator_epoch = marker->coordinator_epoch;
+    p->last_timestamp_ms = marker->timestamp_ms;
+    for (size_t i = 0; i < producers->txn_count; i++) {
+        struct wr_txn *txn = &producers->txns[i];
+        if (txn->marker_offset < 0 && txn->producer_id == p->producer_id) {
+            txn->marker_offset = offset;
+        }
+    }
+    p->txn_first_offset = -1;
+    return WEIR_OK;
+}
+
+void wr_producers_advance(struct wr_producers *producers,
+                          int64_t high_watermark)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < producers->txn_count; i++) {
+        const struct wr_txn *txn = &producers->txns[i];
+        if (txn->marker_offset < 0 || txn->marker_offset >= high_watermark) {
+            producers->txns[kept++] = *txn;
+        }
+    }
+    producers->txn_count = kept;
+}
+
+int64_t wr_producers_stable(const struct wr_producers *producers,
+                            int64_t high_watermark)
+{
+    if (producers->txn_count == 0 ||
+        producers->txns[0].first_offset > high_watermark) {
+        return high_watermark;
+    }
+    return producers->txns[0].first_offset;
+}
+
+/* ---- snapshot -------------------------------------------------------------
+ */
+
+void wr_producers_save(const struct wr_producers *producers, struct wr_buf *out)
+{
+    size_t start = out->len;
+    size_t cursor = 0;
+    void *value;
+    wr_buf_put_i16(out, SNAPSHOT_VERSION);
+    wr_buf_put_i32(out, 0);
+    wr_buf_put_i32(out, (int32_t)producers->map.count);
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        const struct wr_producer *p = value;
+        const struct wr_producer_batch *last = last_batch(p);
+        wr_buf_put_i64(out, p->producer_id);
+        wr_buf_put_i16(out, p->producer_epoch);
+        wr_buf_put_i32(out, last ? last->last_sequence : -1);
+        wr_buf_put_i64(out, last ? last->last_offset : -1);
+        wr_buf_put_i32(out, last ? last->offset_delta : 0);
+        wr_buf_put_i64(out, p->last_timestamp_ms);
+        wr_buf_put_i32(out, p->coordinator_epoch);
+        wr_buf_put_i64(out, p->txn_first_offset);
+    }
+    if (out->status == WEIR_OK) {
+        wr_store_u32(out->data + start + 2,
+                     wr_crc32c(0, out->data + start + 6, out->len - start - 6));
+    }
+}
+
+static enum weir_status entry_load(struct wr_producers *producers,
+                                   struct wr_reader *reader)
+{
+    struct wr_producer *p;
+    int64_t producer_id = wr_read_i64(reader);
+    enum weir_status status = producer_make(producers, producer_id, &p);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    p->producer_epoch = wr_read_i16(reader);
+    int32_t last_sequence = wr_read_i32(reader);
+    int64_t last_offset = wr_read_i64(reader);
+    int32_t offset_delta = wr_read_i32(reader);
+    p->last_timestamp_ms = wr_read_i64(reader);
+    p->coordinator_epoch = wr_read_i32(reader);
+    p->txn_first_offset = wr_read_i64(reader);
+    if (last_sequence >= 0 && last_offset >= 0 && offset_delta >= 0) {
+        p->batch_count = 1;
+        p->batches[0] = (struct wr_producer_batch){
+            .first_sequence =
+                (int32_t)(((uint32_t)last_sequence - (uint32_t)offset_delta) &
+                          0x7fffffff),
+            .last_sequence = last_sequence,
+            .last_offset = last_offset,
+            .offset_delta = offset_delta,
+            .timestamp_ms = p->last_timestamp_ms,
+        };
+    }
+    return p->txn_first_offset >= 0
+               ? txn_add(producers, producer_id, p->txn_first_offset)
+               : WEIR_OK;
+}
+
+static int txn_order(const void *a, const void *b)
+{
+    const struct wr_txn *x = a;
+    const struct wr_txn *y = b;
+    return x->first_offset < y->first_offset
+               ? -1
+               : x->first_offset > y->first_offset;
+}
+
+enum weir_status wr_producers_load(struct wr_producers *producers,
+                                   struct weir_bytes bytes,
+                                   struct weir_error *err)
+{
+    struct wr_reader reader;
+    wr_producers_clear(producers);
+    wr_reader_init(&reader, bytes);
+    int16_t version = wr_read_i16(&reader);
+    uint32_t crc = wr_read_u32(&reader);
+    int32_t count = wr_read_i32(&reader);
+    if (reader.status != WEIR_OK || version != SNAPSHOT_VERSION || count < 0 ||
+        wr_reader_left(&reader) != (size_t)count * SNAPSHOT_ENTRY ||
+        wr_crc32c(0, bytes.data + 6, bytes.len - 6) != crc) {
+        return weir_fail(err, WEIR_E_CORRUPT, "producer snapshot is damaged");
+    }
+    for (int32_t i = 0; i < count; i++) {
+        enum weir_status status = entry_load(producers, &reader);
+        if (status != WEIR_OK) {
+            wr_producers_clear(producers);
+            return weir_fail(err, status, "producer snapshot: %s",
+                             weir_status_text(status));
+        }
+    }
+    if (producers->txn_count > 1) {
+        qsort(producers->txns, producers->txn_count, sizeof(struct wr_txn),
+              txn_order);
+    }
+    return WEIR_OK;
+}
