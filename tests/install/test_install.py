@@ -15,6 +15,8 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Declared for a user's application to define: `weir run app.so` looks it up.
+DEFINED_BY_USERS = {"weir_application"}
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 arguments = None
@@ -78,7 +80,7 @@ class Installed(unittest.TestCase):
                 variable = re.search(r"\b(weir_\w+)\s*(\[[^\]]*\])?$", declaration.strip())
                 promised.add((function or variable).group(1))
         self.assertGreater(len(promised), 20)
-        missing = [name for name in sorted(promised) if not re.search(rf" {name}$", exported, re.M)]
+        missing = [name for name in sorted(promised - DEFINED_BY_USERS) if not re.search(rf" {name}$", exported, re.M)]
         self.assertEqual(missing, [])
 
     def test_the_library_carries_its_version(self):
@@ -111,7 +113,7 @@ class Installed(unittest.TestCase):
                 "target_link_libraries(consumer weir::weir)\n"
             )
         build = os.path.join(source, "build")
-        run(arguments.cmake, "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+        run(arguments.cmake, "-G", "Ninja", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
             f"-DCMAKE_C_COMPILER={arguments.cc}")
         run(arguments.cmake, "--build", build)
         self.assert_works(os.path.join(build, "consumer"))
