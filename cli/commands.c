@@ -30,6 +30,8 @@ static const struct wr_cli_option run_options[] = {
     {"data", 'd', "DIR", "Folder of the included broker (default weir-data)."},
     {"broker", 0, "HOST:PORT",
      "Address of the included broker (default 127.0.0.1:9092)."},
+    {"restart-max", 0, "SECONDS",
+     "Longest wait before a dead worker is started again (default 30)."},
     {"stop-timeout", 0, "SECONDS",
      "How long workers may take to end before they are killed (default 30)."},
     END};

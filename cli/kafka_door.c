@@ -93,12 +93,23 @@ enum weir_status wr_door_open(const struct wr_cli *cli,
     return s;
 }
 
+enum weir_status wr_door_open_config(struct weir_config *config,
+                                     struct wr_door *door,
+                                     struct weir_error *err)
+{
+    *door = (struct wr_door){
+        .config = config, .config_lent = true, .timeout_ms = 10000};
+    return make_client(door, WR_CLIENT_ADMIN, NULL, err);
+}
+
 void wr_door_close(struct wr_door *door)
 {
     if (door->client) {
         rd_kafka_destroy(door->client);
     }
-    weir_config_free(door->config);
+    if (!door->config_lent) {
+        weir_config_free(door->config);
+    }
     *door = (struct wr_door){0};
 }
 

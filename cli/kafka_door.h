@@ -22,8 +22,9 @@
     }
 
 struct wr_door {
-    struct weir_config *config; /* owned */
-    rd_kafka_t *client;         /* owned */
+    struct weir_config *config; /* owned, unless config_lent */
+    bool config_lent;
+    rd_kafka_t *client; /* owned */
     int timeout_ms;
     /* set before wr_door_open by who wants delivery reports */
     void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *);
@@ -38,6 +39,10 @@ WEIR_MUST_CHECK enum weir_status
 wr_door_open(const struct wr_cli *cli, enum wr_client_kind kind,
              const struct wr_client_setting *forced, struct wr_door *door,
              struct weir_error *err);
+/** An admin client over a configuration, which is lent for the door's life. */
+WEIR_MUST_CHECK enum weir_status wr_door_open_config(struct weir_config *config,
+                                                     struct wr_door *door,
+                                                     struct weir_error *err);
 void wr_door_close(struct wr_door *door);
 
 /** Writes librdkafka's complaint into err: what was tried, the address when

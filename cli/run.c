@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 #include "broker/weir_broker.h"
-#include "cli/supervisor.h"
 #include "cli/tools.h"
 #include "runtime/http.h"
 
@@ -81,10 +80,8 @@ int wr_broker_child_run(void *arg, int slot, int ready_fd)
     return WR_EXIT_OK;
 }
 
-/* A free port of the host, for a broker that was asked to listen on port 0: all
- * processes must know it before any of them starts. */
-static enum weir_status choose_port(char *listen_on, size_t size,
-                                    struct weir_error *err)
+enum weir_status wr_choose_port(char *listen_on, size_t size,
+                                struct weir_error *err)
 {
     char host[200];
     uint16_t port = 0;
@@ -110,7 +107,7 @@ static enum weir_status add_broker(struct wr_pool *pool, char *listen_on,
                                    struct weir_error *err)
 {
     (void)snprintf(listen_on, size, "%s", pool->broker_listen);
-    enum weir_status s = choose_port(listen_on, size, err);
+    enum weir_status s = wr_choose_port(listen_on, size, err);
     if (s != WEIR_OK) {
         return s;
     }
@@ -149,7 +146,7 @@ int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
             .run = wr_worker_run, .arg = pool, .slot = i};
         (void)snprintf(spec->name, sizeof(spec->name), "worker-%d", i + 1);
     }
-    int code = wr_supervise(specs, count, pool->stop_ms, on_ready, user);
+    int code = wr_supervise(specs, count, &pool->patience, on_ready, user);
     free(specs);
     return code;
 }
@@ -202,6 +199,7 @@ static enum weir_status configure(const struct wr_cli *cli,
 {
     int64_t workers = 0;
     int64_t stop_s = 0;
+    int64_t restart_s = 0;
     pool->application = cli->operands[0];
     pool->broker_data = wr_cli_text(cli, "data", STANDARD_BROKER_DATA);
     pool->broker_listen = wr_cli_text(cli, "broker", STANDARD_BROKER_LISTEN);
@@ -212,7 +210,11 @@ static enum weir_status configure(const struct wr_cli *cli,
             ? wr_cli_int(cli, "stop-timeout", 30, 1, 3600, &stop_s, err)
             : s;
     pool->workers = (int)workers;
-    pool->stop_ms = stop_s * 1000;
+    s = s == WEIR_OK
+            ? wr_cli_int(cli, "restart-max", 30, 1, 3600, &restart_s, err)
+            : s;
+    pool->patience.stop_ms = stop_s * 1000;
+    pool->patience.backoff_max_ms = restart_s * 1000;
     s = s == WEIR_OK ? read_config(cli, pool, err) : s;
     s = s == WEIR_OK ? read_http(cli, pool, err) : s;
     if (s != WEIR_OK) {

@@ -5,6 +5,7 @@
 #define WEIR_CLI_RUN_H
 
 #include "base/options.h"
+#include "cli/supervisor.h"
 #include "runtime/config.h"
 
 #define WR_WORKERS_MAX 128
@@ -20,12 +21,17 @@ struct wr_pool {
     const char *broker_data;   /* folder of the included broker */
     const char *broker_listen; /* its HOST:PORT */
     bool own_broker;           /* no bootstrap.servers was given */
-    int64_t stop_ms;           /* patience at the end */
+    struct wr_patience patience;
 };
 
 /** Runs the pool until it is told to stop; returns an enum wr_exit. The
  * config's bootstrap.servers is set here when the broker is our own. */
 int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user);
+
+/** Replaces port 0 of "HOST:PORT" by one that is free now: all processes must
+ * know it before any of them starts. Errors: WEIR_E_CONFIG. */
+WEIR_MUST_CHECK enum weir_status wr_choose_port(char *listen_on, size_t size,
+                                                struct weir_error *err);
 
 /** The life of one worker process; see cli/supervisor.h. arg: the pool. */
 int wr_worker_run(void *arg, int slot, int ready_fd);

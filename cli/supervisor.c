@@ -42,7 +42,7 @@ struct supervisor {
     bool killing;
     bool told_ready;
     int64_t stop_by_ms;
-    int64_t stop_ms;
+    struct wr_patience patience;
     int code;
     unsigned random;
     void (*on_ready)(void *);
@@ -74,8 +74,8 @@ enum wr_exit_action wr_supervise_exit(const struct wr_exit_facts *facts,
     if (facts->backoff_ms == 0 || facts->uptime_ms >= WR_HEALTHY_MS) {
         next = WR_BACKOFF_FIRST_MS;
     }
-    if (next > WR_BACKOFF_LAST_MS) {
-        next = WR_BACKOFF_LAST_MS;
+    if (next > facts->backoff_max_ms) {
+        next = facts->backoff_max_ms;
     }
     *out_backoff_ms = next - next / 4 * (int64_t)(random % 1000) / 1000;
     return WR_RESTART;
@@ -109,7 +109,7 @@ static void start_child(struct supervisor *sup, struct child *child)
     if (pipe(fds) != 0) {
         wr_log(WR_ERROR, "pool", "cannot start", "child=%s error=\"%s\"",
                child->spec->name, strerror(errno));
-        child->start_at_ms = wr_mono_ms() + WR_BACKOFF_LAST_MS;
+        child->start_at_ms = wr_mono_ms() + sup->patience.backoff_max_ms;
         return;
     }
     pid_t pid = fork();
@@ -122,7 +122,7 @@ static void start_child(struct supervisor *sup, struct child *child)
         (void)close(fds[0]);
         wr_log(WR_ERROR, "pool", "cannot start", "child=%s error=\"%s\"",
                child->spec->name, strerror(errno));
-        child->start_at_ms = wr_mono_ms() + WR_BACKOFF_LAST_MS;
+        child->start_at_ms = wr_mono_ms() + sup->patience.backoff_max_ms;
         return;
     }
     child->pid = pid;
@@ -194,7 +194,7 @@ static void begin_stop(struct supervisor *sup, int code)
     }
     sup->stopping = true;
     sup->code = code;
-    sup->stop_by_ms = wr_mono_ms() + sup->stop_ms;
+    sup->stop_by_ms = wr_mono_ms() + sup->patience.stop_ms;
     signal_children(sup, false, SIGTERM);
     if (running(sup, false) == 0) {
         signal_children(sup, true, SIGTERM);
@@ -230,7 +230,8 @@ static void describe_end(const struct child *c, int status, int64_t backoff_ms)
 static void child_ended(struct supervisor *sup, struct child *c, int status)
 {
     struct wr_exit_facts facts = {status, wr_mono_ms() - c->started_ms,
-                                  c->ever_ready, c->backoff_ms};
+                                  c->ever_ready, c->backoff_ms,
+                                  sup->patience.backoff_max_ms};
     int64_t backoff = 0;
     int code = 0;
     if (c->ready_fd >= 0) {
@@ -357,7 +358,8 @@ static void loop(struct supervisor *sup)
 }
 
 int wr_supervise(const struct wr_child_spec *specs, size_t count,
-                 int64_t stop_ms, void (*on_ready)(void *), void *user)
+                 const struct wr_patience *patience, void (*on_ready)(void *),
+                 void *user)
 {
     sigset_t signals;
     sigset_t before;
@@ -373,7 +375,7 @@ int wr_supervise(const struct wr_child_spec *specs, size_t count,
     }
     sup->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     sup->count = count;
-    sup->stop_ms = stop_ms;
+    sup->patience = *patience;
     sup->on_ready = on_ready;
     sup->user = user;
     sup->random = (unsigned)wr_mono_ns();

@@ -12,7 +12,6 @@
 #define WR_CHILDREN_MAX 129 /* 128 workers and a broker */
 
 #define WR_BACKOFF_FIRST_MS 100
-#define WR_BACKOFF_LAST_MS  30000
 #define WR_HEALTHY_MS       60000 /* up so long: the back-off starts over */
 
 /** A process to keep. `run` is its whole life after the fork; it writes one
@@ -30,10 +29,11 @@ struct wr_child_spec {
 enum wr_exit_action { WR_RESTART, WR_STOP_POOL };
 
 struct wr_exit_facts {
-    int wait_status;    /* of waitpid */
-    int64_t uptime_ms;  /* of this run */
-    bool was_ready;     /* in this run or an earlier one */
-    int64_t backoff_ms; /* the last one used; 0: none */
+    int wait_status;        /* of waitpid */
+    int64_t uptime_ms;      /* of this run */
+    bool was_ready;         /* in this run or an earlier one */
+    int64_t backoff_ms;     /* the last one used; 0: none */
+    int64_t backoff_max_ms; /* never wait longer */
 };
 
 /** What follows from a child's end that nobody asked for. A wrong command line,
@@ -47,12 +47,18 @@ enum wr_exit_action wr_supervise_exit(const struct wr_exit_facts *facts,
                                       unsigned random, int64_t *out_backoff_ms,
                                       int *out_code);
 
+struct wr_patience {
+    int64_t stop_ms;        /* children may take so long to end, then they are
+                               killed */
+    int64_t backoff_max_ms; /* longest wait before a dead child is started */
+};
+
 /** Runs until SIGTERM or SIGINT, or until a child's end stops the pool. A
  * second signal kills what is left. Returns the exit code of the pool.
- *  @param stop_ms  how long children may take to end before they are killed
  *  @param on_ready called once, when every child has said it serves; may be
  * NULL */
 int wr_supervise(const struct wr_child_spec *specs, size_t count,
-                 int64_t stop_ms, void (*on_ready)(void *), void *user);
+                 const struct wr_patience *patience, void (*on_ready)(void *),
+                 void *user);
 
 #endif

@@ -95,9 +95,9 @@ static void api_app(struct weir_app *app, struct wr_http_reply *reply)
     wr_buf_put_text(&reply->body, "{\"application\":");
     put_text(&reply->body, wr_app_id(app));
     wr_buf_printf(&reply->body,
-                  ",\"state\":\"%s\",\"version\":\"%s\",\"stores\":%zu,"
-                  "\"subtopologies\":%zu}\n",
-                  state_name(weir_app_state(app)), weir_version(),
+                  ",\"state\":\"%s\",\"version\":\"%s\",\"pid\":%d,"
+                  "\"stores\":%zu,\"subtopologies\":%zu}\n",
+                  state_name(weir_app_state(app)), weir_version(), getpid(),
                   wr_app_store_count(app), wr_app_plan(app)->subtopology_count);
 }
 

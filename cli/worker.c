@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One worker process of a pool: load the application, serve queries, run until
+ * told to stop or until it cannot go on.
+ *
+ *   load -> http -> start -> (ready) -> wait for SIGTERM or failure -> stop
+ *
+ * Signals are blocked before any thread exists and read here, so that no thread
+ * of the runtime or of librdkafka ever sees one. */
+#include "cli/run.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/kafka_ensure.h"
+#include "cli/tools.h"
+#include "dsl/load.h"
+#include "runtime/http.h"
+#include "runtime/http_client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS                                                                \
+    50 /* how often the state is looked at while it is not running */
+
+struct worker {
+    struct wr_pool *pool;
+    int slot;
+    int ready_fd;
+    struct wr_application *application;
+    struct wr_http *http;
+    struct weir_app *app;
+    struct weir_config *config;
+};
+
+/* ---- making ------------------------------------------------------------- */
+
+static enum weir_status set_default(struct worker *w, const char *name,
+                                    const char *value, struct weir_error *err)
+{
+    if (wr_options_is_set(w->config->options, name)) {
+        return WEIR_OK;
+    }
+    return weir_config_set(w->config, name, value, err);
+}
+
+/* A respawned worker keeps its name in the group, and so gets its tasks back.
+ */
+static enum weir_status name_in_group(struct worker *w, struct weir_error *err)
+{
+    char host[65] = "localhost";
+    char name[512];
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(name, sizeof(name), "%s-%s-%d",
+                   wr_options_text(w->config->options, "application.id"), host,
+                   w->slot + 1);
+    return set_default(w, "group.instance.id", name, err);
+}
+
+/* Writes the address that serves queries to FILE.N, whole. */
+static enum weir_status note_address(const struct worker *w,
+                                     const char *address,
+                                     struct weir_error *err)
+{
+    char path[4096];
+    int n =
+        snprintf(path, sizeof(path), "%s.%d", w->pool->http_file, w->slot + 1);
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        return weir_fail(err, WEIR_E_CONFIG, "--http-file: path is too long");
+    }
+    return wr_file_replace(path, weir_text(address), err);
+}
+
+static enum weir_status start_http(struct worker *w, struct weir_error *err)
+{
+    if (w->pool->http_port < 0) {
+        return WEIR_OK;
+    }
+    int port = w->pool->http_port == 0 ? 0 : w->pool->http_port + w->slot;
+    enum weir_status s =
+        wr_http_start(w->pool->http_host, (uint16_t)port, &w->http, err);
+    if (s != WEIR_OK) {
+        return s == WEIR_E_EXISTS ? weir_fail_prefix(err, WEIR_E_CONFIG,
+                                                     "worker %d", w->slot + 1)
+                                  : s;
+    }
+    char address[300];
+    const char *host = *w->pool->http_host ? w->pool->http_host : "127.0.0.1";
+    (void)snprintf(address, sizeof(address), "%s:%u", host,
+                   (unsigned)wr_http_port(w->http));
+    wr_log(WR_INFO, "http", "listening", "address=%s", address);
+    s = set_default(w, "application.server", address, err);
+    if (s == WEIR_OK && w->pool->http_file) {
+        s = note_address(w, address, err);
+    }
+    return s;
+}
+
+static enum weir_status make(struct worker *w, struct weir_error *err)
+{
+    enum weir_status s = wr_config_copy(w->pool->config, &w->config, err);
+    s = s == WEIR_OK
+            ? wr_application_load(w->pool->application, w->config->options,
+                                  &w->application, err)
+            : s;
+    s = s == WEIR_OK ? set_default(w, "application.id",
+                                   wr_application_id(w->application), err)
+                     : s;
+    s = s == WEIR_OK ? name_in_group(w, err) : s;
+    s = s == WEIR_OK ? start_http(w, err) : s;
+    if (s != WEIR_OK) {
+        return s;
+    }
+    s = weir_app_new(wr_application_take_topology(w->application), w->config,
+                     &w->app, err);
+    if (s == WEIR_OK && w->http) {
+        wr_http_attach(w->http, w->app);
+    }
+    if (s == WEIR_OK && w->pool->own_broker) {
+        s = wr_ensure_topics(w->app, w->config, err);
+    }
+    return s == WEIR_OK ? weir_app_start(w->app, err) : s;
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+/* Until a signal asks to stop, or the application has ended by itself. */
+static void wait_for_end(struct worker *w, const sigset_t *signals)
+{
+    bool told = false;
+    for (;;) {
+        struct timespec timeout = {.tv_nsec = LOOK_MS * 1000000L};
+        int number = sigtimedwait(signals, NULL, &timeout);
+        enum weir_app_state state = weir_app_state(w->app);
+        if (number == SIGTERM || state == WEIR_APP_ERROR ||
+            state == WEIR_APP_STOPPED) {
+            return;
+        }
+        if (!told && state == WEIR_APP_RUNNING) {
+            told = true;
+            wr_log(WR_INFO, "worker", "running", "application=%s",
+                   wr_options_text(w->config->options, "application.id"));
+            (void)!write(w->ready_fd, "r", 1);
+            (void)close(w->ready_fd);
+        }
+    }
+}
+
+/* A failed start can still be our fault or the surroundings': both exit codes
+ * come from the status. */
+static int run(struct worker *w, const sigset_t *signals)
+{
+    struct weir_error err = {0};
+    enum weir_status s = make(w, &err);
+    if (s == WEIR_OK) {
+        wait_for_end(w, signals);
+        weir_app_stop(w->app);
+        s = weir_app_wait(w->app, &err);
+    }
+    if (s != WEIR_OK) {
+        wr_log(WR_ERROR, "worker", "failed", "error=\"%s\"", err.text);
+        return (int)wr_exit_of(s);
+    }
+    return WR_EXIT_OK;
+}
+
+int wr_worker_run(void *arg, int slot, int ready_fd)
+{
+    struct worker w = {.pool = arg, .slot = slot, .ready_fd = ready_fd};
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT); /* the supervisor's to act on */
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    wr_http_client_start();
+    int code = run(&w, &signals);
+    wr_http_stop(w.http);
+    weir_app_free(w.app);
+    wr_application_free(w.application);
+    weir_config_free(w.config);
+    return code;
+}
