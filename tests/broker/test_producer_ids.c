@@ -63,8 +63,10 @@ static void ids_seen_in_the_log_are_not_given_again(void **state)
 static void damaged_file_is_refused_with_its_name(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "0\n", "1\n5\n", "0\nx\n", "0\n-5\n",
-                                        "0\n99999999999999999999\n", "0\n7"};
+    static const char *const texts[] = {"",        "0\n",
+                                        "1\n5\n",  "0\nx\n",
+                                        "0\n-5\n", "0\n99999999999999999999\n",
+                                        "0\n7"};
     char path[128];
     snprintf(path, sizeof(path), "%s/producer-ids", dir);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -72,8 +74,7 @@ static void damaged_file_is_refused_with_its_name(void **state)
         struct weir_error err = {0};
         assert_int_equal(wr_file_replace(path, weir_text(texts[i]), NULL),
                          WEIR_OK);
-        assert_int_equal(wr_producer_ids_open(&ids, dir, &err),
-                         WEIR_E_CORRUPT);
+        assert_int_equal(wr_producer_ids_open(&ids, dir, &err), WEIR_E_CORRUPT);
         assert_non_null(strstr(err.text, path));
     }
 }
