@@ -76,11 +76,12 @@ static void once(rd_kafka_t *producer,
                  int64_t out_ns[4])
 {
     int64_t began_ns = wr_mono_ns();
+    char value[] = "0123456789";
     must(rd_kafka_begin_transaction(producer), "begin");
     for (int32_t p = 0; p < PARTITIONS; p++) {
         (void)rd_kafka_producev(
             producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(p),
-            RD_KAFKA_V_VALUE("0123456789", 10),
+            RD_KAFKA_V_VALUE(value, 10),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     }
     rd_kafka_flush(producer, 10000);

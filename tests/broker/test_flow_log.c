@@ -140,12 +140,13 @@ static void offsets_are_found_by_time(void **state)
     flow_topic(&flow, topic, 1);
     rd_kafka_t *p = flow_producer(&flow, PAIRS("linger.ms", "0"));
     int64_t base_ms = 1700000000000;
+    char value[] = "v";
     for (int i = 0; i < 10; i++) {
         assert_int_equal(
             rd_kafka_producev(
                 p, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
                 RD_KAFKA_V_TIMESTAMP(base_ms + i * 100),
-                RD_KAFKA_V_VALUE("v", 1),
+                RD_KAFKA_V_VALUE(value, 1),
                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
             0);
         if (i % 3 == 0) {
