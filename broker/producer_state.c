@@ -209,7 +209,9 @@ enum wr_kafka_error wr_producers_check(const struct wr_producers *producers,
         return WR_ERR_INVALID_PRODUCER_EPOCH;
     }
     const struct wr_producer_batch *last = last_batch(p);
-    if (batch->producer_epoch > p->producer_epoch || !last) {
+    if (batch->base_sequence < 0) {
+        /* positions of a transaction, from the coordinator: no sequences */
+    } else if (batch->producer_epoch > p->producer_epoch || !last) {
         if (batch->base_sequence != 0 && p->producer_epoch >= 0) {
             return refuse_sequence(batch, 0, err);
         }
@@ -294,6 +296,10 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
         p->producer_epoch = batch->producer_epoch;
         p->batch_count = 0;
     }
+    p->last_timestamp_ms = batch->max_timestamp;
+    if (batch->base_sequence < 0) {
+        return WEIR_OK; /* nothing that could come twice */
+    }
     if (p->batch_count == WR_PRODUCER_BATCHES) {
         p->batch_count--;
         memmove(p->batches, p->batches + 1,
@@ -306,7 +312,6 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
         .offset_delta = batch->last_offset_delta,
         .timestamp_ms = batch->max_timestamp,
     };
-    p->last_timestamp_ms = batch->max_timestamp;
     return WEIR_OK;
 }
 

@@ -109,7 +109,7 @@ static void waiting_fetch_is_woken_by_a_produce(void **state)
     flow_topic(&flow, topic, 1);
     rd_kafka_t *c = flow_consumer(
         &flow, "g",
-        PAIRS("fetch.wait.max.ms", "10000", "enable.partition.eof", "true"));
+        PAIRS("fetch.wait.max.ms", "3000", "enable.partition.eof", "true"));
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, 0)->offset =
@@ -126,7 +126,7 @@ static void waiting_fetch_is_woken_by_a_produce(void **state)
     m = rd_kafka_consumer_poll(c, WAIT_MS);
     assert_non_null(m);
     assert_int_equal(m->err, 0);
-    assert_true(flow_now_ms() - began_ms < 5000);
+    assert_true(flow_now_ms() - began_ms < 1500);
     rd_kafka_message_destroy(m);
     rd_kafka_consumer_close(c);
     rd_kafka_destroy(c);
