@@ -135,9 +135,17 @@ static enum weir_status index_build(struct weir_store *store)
         for (size_t i = 0; i < store->dirty.count && s == WEIR_OK; i++) {
             s = wr_refs_push(&refs, store->dirty.at[i]);
         }
+        const struct wr_refs *down = store->down ? &store->down->refs : NULL;
+        for (size_t i = 0; down && i < down->count && s == WEIR_OK; i++) {
+            if (wr_entry_has(wr_entry_at(&store->table, down->at[i]),
+                             WR_DOWN)) {
+                s = wr_refs_push(&refs, down->at[i]);
+            }
+        }
         for (size_t i = 0; i < store->touched.count && s == WEIR_OK; i++) {
             uint32_t ref = store->touched.at[i];
-            if (!wr_entry_has(wr_entry_at(&store->table, ref), WR_DIRTY)) {
+            if (!wr_entry_has(wr_entry_at(&store->table, ref),
+                              WR_DIRTY | WR_DOWN)) {
                 s = wr_refs_push(&refs, ref);
             }
         }
@@ -146,7 +154,7 @@ static enum weir_status index_build(struct weir_store *store)
         s = wr_order_build(&store->order, &store->table, refs);
     }
     for (size_t i = 0; i < refs.count && s == WEIR_OK; i++) {
-        wr_entry_at(&store->table, refs.at[i])->meta |= WR_ORDERED;
+        wr_entry_set(wr_entry_at(&store->table, refs.at[i]), WR_ORDERED);
     }
     wr_refs_done(&refs);
     return s;

@@ -19,6 +19,12 @@
 #define PREFIX_LEN  8u
 #define BYTE_VALUES 256u
 
+/* An entry of the index. */
+struct wr_order_item {
+    uint64_t prefix; /* first eight bytes of the key, zeros behind */
+    uint32_t ref;
+};
+
 struct wr_order_run {
     size_t count; /* 1..RUN_MAX */
     struct wr_order_item items[RUN_MAX];
@@ -44,23 +50,21 @@ static struct weir_bytes key_of(const struct wr_table *table, uint32_t ref)
     return wr_entry_key(wr_entry_at(table, ref));
 }
 
-static int item_compare(const void *a, const void *b, void *table)
+static int item_compare(const void *a, const void *b)
 {
-    const struct wr_order_item *x = a;
-    const struct wr_order_item *y = b;
-    return wr_bytes_compare(key_of(table, x->ref), key_of(table, y->ref));
+    const struct wr_sort_item *x = a;
+    const struct wr_sort_item *y = b;
+    return wr_bytes_compare(wr_entry_key(x->entry), wr_entry_key(y->entry));
 }
 
-static void compare_sort(const struct wr_table *table,
-                         struct wr_order_item *items, size_t count)
+static void compare_sort(struct wr_sort_item *items, size_t count)
 {
-    struct wr_table *user = (struct wr_table *)(uintptr_t)table;
-    qsort_r(items, count, sizeof(*items), item_compare, user);
+    qsort(items, count, sizeof(*items), item_compare);
 }
 
 /* Sorts by prefix; the result is in items. */
-static void radix_sort(struct wr_order_item *items, size_t count,
-                       struct wr_order_item *spare)
+static void radix_sort(struct wr_sort_item *items, size_t count,
+                       struct wr_sort_item *spare)
 {
     size_t histogram[PREFIX_LEN][BYTE_VALUES] = {{0}};
     for (size_t i = 0; i < count; i++) {
@@ -68,8 +72,8 @@ static void radix_sort(struct wr_order_item *items, size_t count,
             histogram[b][items[i].prefix >> (8 * b) & 0xff]++;
         }
     }
-    struct wr_order_item *from = items;
-    struct wr_order_item *to = spare;
+    struct wr_sort_item *from = items;
+    struct wr_sort_item *to = spare;
     for (unsigned b = 0; b < PREFIX_LEN; b++) {
         if (histogram[b][from[0].prefix >> (8 * b) & 0xff] == count) {
             continue;
@@ -83,7 +87,7 @@ static void radix_sort(struct wr_order_item *items, size_t count,
         for (size_t i = 0; i < count; i++) {
             to[histogram[b][from[i].prefix >> (8 * b) & 0xff]++] = from[i];
         }
-        struct wr_order_item *swap = from;
+        struct wr_sort_item *swap = from;
         from = to;
         to = swap;
     }
@@ -92,37 +96,36 @@ static void radix_sort(struct wr_order_item *items, size_t count,
     }
 }
 
-static void sort_from(const struct wr_table *table, struct wr_order_item *items,
-                      size_t count, struct wr_order_item *spare, size_t depth);
+static void sort_from(struct wr_sort_item *items, size_t count,
+                      struct wr_sort_item *spare, size_t depth);
 
 /* Items that agree up to depth + PREFIX_LEN, zeros behind short keys included:
  * the short ones come first, by length; the others are sorted by what follows.
  */
-static void sort_equal(const struct wr_table *table,
-                       struct wr_order_item *items, size_t count,
-                       struct wr_order_item *spare, size_t depth)
+static void sort_equal(struct wr_sort_item *items, size_t count,
+                       struct wr_sort_item *spare, size_t depth)
 {
     size_t ended = 0;
     for (size_t i = 0; i < count; i++) {
-        if (key_of(table, items[i].ref).len <= depth + PREFIX_LEN) {
-            struct wr_order_item item = items[i];
+        if (wr_entry_key(items[i].entry).len <= depth + PREFIX_LEN) {
+            struct wr_sort_item item = items[i];
             items[i] = items[ended];
             items[ended++] = item;
         }
     }
-    compare_sort(table, items, ended);
-    sort_from(table, items + ended, count - ended, spare, depth + PREFIX_LEN);
+    compare_sort(items, ended);
+    sort_from(items + ended, count - ended, spare, depth + PREFIX_LEN);
 }
 
-static void sort_from(const struct wr_table *table, struct wr_order_item *items,
-                      size_t count, struct wr_order_item *spare, size_t depth)
+static void sort_from(struct wr_sort_item *items, size_t count,
+                      struct wr_sort_item *spare, size_t depth)
 {
     if (count < RADIX_MIN || depth >= DEPTH_MAX) {
-        compare_sort(table, items, count);
+        compare_sort(items, count);
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        items[i].prefix = prefix_at(key_of(table, items[i].ref), depth);
+        items[i].prefix = prefix_at(wr_entry_key(items[i].entry), depth);
     }
     radix_sort(items, count, spare);
     for (size_t from = 0; from < count;) {
@@ -131,16 +134,16 @@ static void sort_from(const struct wr_table *table, struct wr_order_item *items,
             to++;
         }
         if (to - from > 1) {
-            sort_equal(table, items + from, to - from, spare, depth);
+            sort_equal(items + from, to - from, spare, depth);
         }
         from = to;
     }
 }
 
-void wr_order_sort(const struct wr_table *table, struct wr_order_item *items,
-                   size_t count, struct wr_order_item *spare)
+void wr_order_sort(struct wr_sort_item *items, size_t count,
+                   struct wr_sort_item *spare)
 {
-    sort_from(table, items, count, spare, 0);
+    sort_from(items, count, spare, 0);
 }
 
 /* ---- index ----------------------------------------------------------------
@@ -182,7 +185,7 @@ static struct wr_order_run *run_insert(struct wr_order *order, size_t at)
 /* Fills the index from sorted items, runs three quarters full. */
 static enum weir_status fill(struct wr_order *order,
                              const struct wr_table *table,
-                             const struct wr_order_item *items, size_t count)
+                             const struct wr_sort_item *items, size_t count)
 {
     for (size_t i = 0; i < count;) {
         struct wr_order_run *run = run_insert(order, order->run_count);
@@ -190,7 +193,7 @@ static enum weir_status fill(struct wr_order *order,
             return WEIR_E_NOMEM;
         }
         while (i < count && run->count < RUN_MAX / 4 * 3) {
-            uint32_t ref = items[i++].ref;
+            uint32_t ref = (uint32_t)items[i++].tag;
             run->items[run->count++] =
                 (struct wr_order_item){prefix_at(key_of(table, ref), 0), ref};
         }
@@ -204,14 +207,15 @@ enum weir_status wr_order_build(struct wr_order *order,
                                 const struct wr_table *table,
                                 struct wr_refs refs)
 {
-    struct wr_order_item *items = malloc((refs.count + 1) * 2 * sizeof(*items));
+    struct wr_sort_item *items = malloc((refs.count + 1) * 2 * sizeof(*items));
     if (!items) {
         return WEIR_E_NOMEM;
     }
     for (size_t i = 0; i < refs.count; i++) {
-        items[i].ref = refs.at[i];
+        items[i].entry = wr_entry_at(table, refs.at[i]);
+        items[i].tag = refs.at[i];
     }
-    wr_order_sort(table, items, refs.count, items + refs.count);
+    wr_order_sort(items, refs.count, items + refs.count);
     enum weir_status s = fill(order, table, items, refs.count);
     free(items);
     if (s != WEIR_OK) {

@@ -8,16 +8,17 @@
 
 #include "stores/table.h"
 
-struct wr_order_item {
-    uint64_t prefix; /* eight bytes of the key, big-endian, zeros behind */
-    uint32_t ref;    /* entry */
+/** An entry to sort, and something of the caller's to go with it. */
+struct wr_sort_item {
+    uint64_t prefix; /* used by the sort: eight bytes of the key */
+    const struct wr_entry *entry;
+    uintptr_t tag;
 };
 
-/** Sorts items by the keys of their entries, which are distinct; prefixes need
- *  not be set before and mean nothing after. `spare` has room for count items.
- */
-void wr_order_sort(const struct wr_table *table, struct wr_order_item *items,
-                   size_t count, struct wr_order_item *spare);
+/** Sorts items by the keys of their entries, which are distinct. `spare` has
+ * room for count items. Thread: any, while the entries stay. */
+void wr_order_sort(struct wr_sort_item *items, size_t count,
+                   struct wr_sort_item *spare);
 
 struct wr_order_run; /* private: a sorted piece of the index */
 

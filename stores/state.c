@@ -149,7 +149,7 @@ static void series_publish(struct weir_store *store, size_t uncommitted_bytes)
         wr_metric_add(series->writes, stats->writes);
         wr_metric_add(series->evictions, stats->evictions);
         wr_metric_set(series->bytes, (int64_t)wr_table_bytes(&store->table));
-        wr_metric_set(series->dirty, (int64_t)store->dirty_bytes);
+        wr_metric_set(series->dirty, (int64_t)wr_store_dirty_bytes(store));
         wr_metric_set(series->uncommitted, (int64_t)uncommitted_bytes);
         wr_metric_set(series->keys, weir_store_approximate_count(store));
     }
@@ -361,6 +361,11 @@ void wr_task_state_close(struct wr_task_state *state, bool clean)
     }
     wr_task_state_abort(state);
     for (int i = 0; i < state->store_count; i++) {
+        if (wr_store_down_end(&state->stores[i], true, NULL) != WEIR_OK) {
+            clean = false;
+        }
+    }
+    for (int i = 0; i < state->store_count; i++) {
         /* What cannot be written is replayed from the changelog. */
         if (clean && wr_store_down(&state->stores[i], NULL) != WEIR_OK) {
             clean = false;
@@ -412,7 +417,7 @@ static void entry_dirty(struct weir_store *store, uint32_t ref, size_t before)
     size_t after = wr_store_entry_bytes(store, ref, entry->committed);
     store->dirty_bytes += after - before;
     if (!wr_entry_has(entry, WR_DIRTY)) {
-        entry->meta |= WR_DIRTY;
+        wr_entry_set(entry, WR_DIRTY);
         store->dirty.at[store->dirty.count++] = ref; /* room was made */
     }
 }
@@ -432,7 +437,15 @@ static void entry_commit(struct weir_store *store, uint32_t ref)
     uint32_t current = entry->current;
     uint32_t seen = entry->seen;
     size_t before = dirty_bytes_of(store, ref);
-    wr_value_free(table, entry->committed);
+    if (!wr_entry_has(entry, WR_DOWN)) {
+        wr_value_free(table, entry->committed);
+    } else {
+        if (wr_value_is(entry->committed)) {
+            store->down->garbage.at[store->down->garbage.count++] =
+                entry->committed; /* room was made */
+        }
+        wr_entry_clear(entry, WR_DOWN);
+    }
     if (seen != current) {
         wr_value_free(table, seen);
     }
@@ -442,7 +455,7 @@ static void entry_commit(struct weir_store *store, uint32_t ref)
     }
     entry->committed = current;
     entry->current = entry->seen = WR_UNKNOWN;
-    entry->meta &= ~(WR_TOUCHED | WR_CACHED);
+    wr_entry_clear(entry, WR_TOUCHED | WR_CACHED);
     if (store->based) {
         entry_dirty(store, ref, before);
     } else if (current == WR_ABSENT) {
@@ -452,6 +465,13 @@ static void entry_commit(struct weir_store *store, uint32_t ref)
 
 static enum weir_status store_reserve_dirty(struct weir_store *store, size_t n)
 {
+    if (store->down &&
+        store->down->garbage.count + n > store->down->garbage.cap) {
+        enum weir_status s = wr_refs_grow(&store->down->garbage, n);
+        if (s != WEIR_OK) {
+            return s;
+        }
+    }
     if (store->based && store->dirty.count + n > store->dirty.cap) {
         return wr_refs_grow(&store->dirty, n);
     }
@@ -479,27 +499,40 @@ static void store_commit(struct weir_store *store, int64_t offset)
     }
 }
 
-/* Writes down the stores that are due. */
+/* Takes the result of an earlier write-down and begins one that is due. */
+static enum weir_status store_down_due(struct weir_store *store, bool start,
+                                       bool late, struct weir_error *err)
+{
+    size_t share = wr_store_share(store);
+    /* Writing faster than the disk takes it: wait rather than grow. */
+    bool behind = store->down && store->dirty_bytes >= share;
+    enum weir_status s = wr_store_down_end(store, behind, err);
+    if (s == WEIR_OK && start && (late || store->dirty_bytes >= share / 2)) {
+        s = wr_store_down_start(store, err);
+    }
+    return s;
+}
+
 static enum weir_status stores_down(struct wr_task_state *state, int64_t now_ms,
                                     struct weir_error *err)
 {
+    bool start = now_ms >= state->retry_ms;
     bool late = now_ms - state->down_ms >= DOWN_EVERY_MS;
     enum weir_status first = WEIR_OK;
     for (int i = 0; i < state->store_count; i++) {
-        struct weir_store *store = &state->stores[i];
-        bool large = store->dirty_bytes >= wr_store_share(store) / 2;
-        if (!store->based || !(late || large)) {
+        if (!state->stores[i].based) {
             continue;
         }
-        enum weir_status s =
-            wr_store_down(store, first == WEIR_OK ? err : NULL);
+        enum weir_status s = store_down_due(&state->stores[i], start, late,
+                                            first == WEIR_OK ? err : NULL);
         first = first == WEIR_OK ? s : first;
     }
-    state->full = first != WEIR_OK;
     if (first != WEIR_OK) {
+        state->full = true;
         state->retry_ms = now_ms + RETRY_MS;
-    } else if (late) {
-        state->down_ms = now_ms;
+    } else if (start) {
+        state->full = false;
+        state->down_ms = late ? now_ms : state->down_ms;
     }
     return first;
 }
@@ -528,13 +561,10 @@ enum weir_status wr_task_state_commit(struct wr_task_state *state,
         store_commit(store, changelog_offsets[i]);
         series_publish(store, uncommitted);
     }
-    enum weir_status s = WEIR_OK;
     if (state->down_ms < 0) {
         state->down_ms = now_ms;
     }
-    if (now_ms >= state->retry_ms) {
-        s = stores_down(state, now_ms, err);
-    }
+    enum weir_status s = stores_down(state, now_ms, err);
     for (int i = 0; i < state->store_count; i++) {
         wr_store_shrink(&state->stores[i], 0);
     }
@@ -557,7 +587,7 @@ static void store_abort(struct weir_store *store)
         }
         wr_value_free(table, entry->current);
         entry->current = entry->seen = WR_UNKNOWN;
-        entry->meta &= ~(WR_TOUCHED | WR_CACHED);
+        wr_entry_clear(entry, WR_TOUCHED | WR_CACHED);
         if (!store->based && !wr_value_is(entry->committed)) {
             wr_store_forget(store, ref);
         }
@@ -633,6 +663,10 @@ enum weir_status wr_store_restore(struct wr_task_state *state, int index,
 {
     struct weir_store *store = &state->stores[index];
     size_t limit = wr_store_share(store) / 2;
+    enum weir_status ended = wr_store_down_end(store, true, err);
+    if (ended != WEIR_OK) {
+        return ended;
+    }
     wr_iterators_detach(store);
     for (size_t i = 0; i < count; i++) {
         enum weir_status s = restore_one(store, &records[i]);
@@ -671,6 +705,8 @@ enum weir_status wr_store_wipe(struct wr_task_state *state, int index,
                                struct weir_error *err)
 {
     struct weir_store *store = &state->stores[index];
+    enum weir_status ended = wr_store_down_end(store, true, NULL);
+    (void)ended; /* what it was about goes anyway */
     wr_iterators_kill(store);
     wr_rocks_unpin(store->pin);
     store->pin = NULL;
@@ -687,7 +723,7 @@ enum weir_status wr_store_wipe(struct wr_task_state *state, int index,
     store->touched_bytes = store->cached_bytes = store->dirty_bytes = 0;
     store->position = store->stored = -1;
     store->count = store->count_delta = 0;
-    store->inexact = false;
+    store->inexact = store->stuck = false;
     store->base_empty = true;
     return WEIR_OK;
 }

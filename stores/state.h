@@ -5,24 +5,59 @@
  *
  * Invariants of a store between calls:
  *   - an entry with `current` is in `touched`; with WR_CACHED in `cached` too;
- *   - an entry with WR_DIRTY is in `dirty` (stores with a base only);
- *   - when the index is built, it has every touched or dirty entry, and in a
- *     store without a base every entry;
+ *   - an entry with WR_DIRTY is in `dirty`, one with WR_DOWN in `down` (stores
+ *     with a base only);
+ *   - when the index is built, it has every touched, dirty or WR_DOWN entry,
+ * and in a store without a base every entry;
  *   - the base holds exactly the committed state at changelog offset `stored`.
  * Thread: the task's. */
 #ifndef WEIR_STORES_STATE_H
 #define WEIR_STORES_STATE_H
 
+#include "stores/base_key.h"
 #include "stores/order.h"
 #include "stores/rocks.h"
 #include "stores/store.h"
 #include "stores/table.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+
+/** A write-down: a snapshot of a store's dirty entries on its way to the base.
+ *  Between wr_env_submit and its being done it belongs to the background
+ * thread, except `refs` and `garbage`, which stay the store's. */
+struct wr_down {
+    struct wr_rocks *rocks;
+    int family;
+    bool timestamped;
+    bool base_empty; /* deletions need not be written */
+    struct wr_mark mark;
+    struct wr_sort_item *items; /* tag: the value, or 0 for a deletion */
+    struct wr_sort_item *spare; /* part of items' memory */
+    size_t count;
+    struct wr_refs refs; /* the entries; those with WR_DOWN are as in items */
+    struct wr_refs garbage; /* values replaced meanwhile */
+    size_t bytes;           /* that these entries take */
+    /* results */
+    enum weir_status status;
+    struct weir_error error;
+    bool ingest_failed;
+    uint64_t file_bytes;
+    int64_t took_ns;
+    struct wr_down *next; /* in the queue */
+    bool done;            /* guarded by the environment's lock */
+};
 
 struct wr_store_env {
     struct wr_store_env_options options;
     struct wr_rocks_env *rocks;
+    pthread_mutex_t lock;  /* of the queue; nothing is taken inside it */
+    pthread_cond_t change; /* a write-down came or is done, or stop */
+    pthread_t thread;
+    bool started; /* the thread runs */
+    bool stop;
+    struct wr_down *first; /* the queue */
+    struct wr_down *last;
     _Atomic size_t warm_used; /* bytes of all tables that have a base */
     _Atomic uint32_t warm_tables;
     struct wr_metric *cached; /* gauge; NULL without metrics */
@@ -65,6 +100,8 @@ struct weir_store {
     struct wr_refs touched; /* written in this interval, by first write */
     struct wr_refs cached;  /* of these, not flushed yet, by first write */
     struct wr_refs dirty;
+    struct wr_down *down; /* a write-down on its way; NULL: none */
+    bool stuck;           /* lost track of dirty entries: no write-downs */
     size_t touched_bytes;
     size_t cached_bytes;
     size_t dirty_bytes;
@@ -134,10 +171,23 @@ size_t wr_store_entry_bytes(const struct weir_store *store, uint32_t ref,
 
 /* ---- down.c -------------------------------------------------------------- */
 
-/** Writes dirty entries and the position down. Errors as rocks.h; nothing is
- *  lost, the entries stay dirty. */
+/** Writes dirty entries and the position down, and waits for it. Errors as
+ * rocks.h; nothing is lost, the entries stay dirty. */
 WEIR_MUST_CHECK enum weir_status wr_store_down(struct weir_store *store,
                                                struct weir_error *err);
+/** As wr_store_down, but in the background where the environment allows it;
+ * then wr_store_down_end() tells the result. Does nothing while one is on its
+ * way. */
+WEIR_MUST_CHECK enum weir_status wr_store_down_start(struct weir_store *store,
+                                                     struct weir_error *err);
+/** Takes the result of a write-down that is done, or waits for it first.
+ * WEIR_OK when there is none, or it is not done yet and `wait` is false. */
+WEIR_MUST_CHECK enum weir_status
+wr_store_down_end(struct weir_store *store, bool wait, struct weir_error *err);
+/** The part of a write-down that needs no store. Thread: any. */
+void wr_down_run(struct wr_down *down);
+/** Dirty bytes, those on their way down included. */
+size_t wr_store_dirty_bytes(const struct weir_store *store);
 /** Bytes of the warm budget that a table may count on. */
 size_t wr_store_share(const struct weir_store *store);
 /** Opens the database of a state, if it is not open or `make` and it is not
@@ -145,6 +195,14 @@ size_t wr_store_share(const struct weir_store *store);
 WEIR_MUST_CHECK enum weir_status wr_state_base_open(struct wr_task_state *state,
                                                     bool make,
                                                     struct weir_error *err);
+
+/* ---- env.c --------------------------------------------------------------- */
+
+/** Gives a write-down to the background thread. False: there is none, and the
+ *  caller runs it. */
+bool wr_env_submit(struct wr_store_env *env, struct wr_down *down);
+/** Whether it is done; with `wait`, true once it is. */
+bool wr_env_done(struct wr_store_env *env, struct wr_down *down, bool wait);
 
 /* ---- iterator.c ---------------------------------------------------------- */
 

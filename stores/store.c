@@ -42,7 +42,7 @@ enum weir_status wr_store_order(struct weir_store *store, uint32_t ref)
     }
     enum weir_status s = wr_order_add(&store->order, &store->table, ref);
     if (s == WEIR_OK) {
-        entry->meta |= WR_ORDERED;
+        wr_entry_set(entry, WR_ORDERED);
     }
     return s;
 }
@@ -61,7 +61,7 @@ void wr_store_unorder(struct weir_store *store)
     struct wr_order_at end = wr_order_end(&store->order);
     while (!wr_order_same(at, end)) {
         uint32_t ref = wr_order_ref(&store->order, at);
-        wr_entry_at(&store->table, ref)->meta &= ~WR_ORDERED;
+        wr_entry_clear(wr_entry_at(&store->table, ref), WR_ORDERED);
         wr_order_next(&store->order, &at);
     }
     wr_order_done(&store->order);
@@ -102,7 +102,8 @@ void wr_store_shrink(struct weir_store *store, uint32_t spare)
             break;
         }
         struct wr_entry *entry = wr_entry_at(table, ref);
-        if (ref == spare || entry->current || wr_entry_has(entry, WR_DIRTY)) {
+        if (ref == spare || entry->current ||
+            wr_entry_has(entry, WR_DIRTY | WR_DOWN)) {
             continue;
         }
         wr_value_free(table, entry->committed);
@@ -353,14 +354,14 @@ static enum weir_status entry_write(struct weir_store *store, uint32_t ref,
     size_t after = wr_store_entry_bytes(store, ref, entry->current);
     store->touched_bytes += after - before;
     if (!wr_entry_has(entry, WR_TOUCHED)) {
-        entry->meta |= WR_TOUCHED;
+        wr_entry_set(entry, WR_TOUCHED);
         store->touched.at[store->touched.count++] = ref;
     }
     if (store->spec->caching) {
         if (wr_entry_has(entry, WR_CACHED)) {
             store->cached_bytes += after - before;
         } else {
-            entry->meta |= WR_CACHED;
+            wr_entry_set(entry, WR_CACHED);
             store->cached.at[store->cached.count++] = ref;
             store->cached_bytes += after;
         }
@@ -443,13 +444,13 @@ static enum weir_status write_check(struct weir_store *store,
         return WEIR_E_INVALID;
     }
     if (store->state->full && store->based &&
-        store->dirty_bytes + store->touched_bytes >
+        wr_store_dirty_bytes(store) + store->touched_bytes >
             store->state->env->options.warm_bytes * 2) {
         return weir_fail(&store->state->error, WEIR_E_NOSPACE,
                          "store %s: %zu bytes wait for room on the disk of %s, "
                          "and memory may not hold more; free some space",
                          store->spec->name,
-                         store->dirty_bytes + store->touched_bytes,
+                         wr_store_dirty_bytes(store) + store->touched_bytes,
                          store->state->dir);
     }
     return WEIR_OK;
@@ -515,7 +516,7 @@ static enum weir_status entry_flush(struct weir_store *store, uint32_t ref)
     record.value = wr_value_bytes(table, entry->current, &ignored);
     record.old_value = wr_value_bytes(table, old, &ignored);
     bool unknown = old == WR_UNKNOWN && !store->base_empty;
-    entry->meta &= ~WR_CACHED;
+    wr_entry_clear(entry, WR_CACHED);
     store->cached_bytes -= wr_store_entry_bytes(store, ref, entry->current);
     uint32_t seen = entry->seen;
     entry->seen = tell ? entry->current : 0; /* also keeps record.value alive */

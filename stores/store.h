@@ -30,6 +30,10 @@ struct wr_store_env_options {
     size_t write_buffer_bytes;  /* RocksDB's memtables, all stores together */
     size_t warm_bytes;          /* warm entries, all stores together */
     struct wr_metrics *metrics; /* lent; NULL: none */
+    /** Write-downs run on a thread of the environment, beside the tasks. A
+     * failure is then reported by a later commit. False: inside the commit
+     * itself. */
+    bool background;
 };
 
 WEIR_MUST_CHECK enum weir_status

@@ -30,17 +30,18 @@
 #define WR_ABSENT  1u /* committed: known not to be there */
 
 /* Flags of an entry. */
-#define WR_DIRTY   1u /* committed differs from the base */
-#define WR_CACHED  2u /* current was written since the last flush */
-#define WR_ORDERED 4u /* is in the ordered index */
-#define WR_TOUCHED 8u /* in the list of uncommitted entries */
+#define WR_DIRTY   1u  /* committed differs from the base */
+#define WR_CACHED  2u  /* current was written since the last flush */
+#define WR_ORDERED 4u  /* is in the ordered index */
+#define WR_TOUCHED 8u  /* in the list of uncommitted entries */
+#define WR_DOWN    16u /* committed is being written down: keep the value */
 #define WR_FLAGS   255u
 
 struct wr_entry {
     uint32_t committed; /* value, WR_UNKNOWN or WR_ABSENT */
     uint32_t current;   /* value or WR_UNKNOWN */
     uint32_t seen;      /* value, == current, or WR_UNKNOWN: as committed */
-    uint32_t meta;      /* key length << 8 | flags */
+    uint32_t meta;      /* key length << 8 | flags; see wr_entry_meta */
     uint8_t key[];
 };
 
@@ -122,13 +123,27 @@ static inline struct wr_entry *wr_entry_at(const struct wr_table *table,
 {
     return wr_slab_at(&table->slab, ref);
 }
+/** Length and flags. A write-down in the background reads the length while the
+ *  owner changes flags: hence relaxed atomics, which cost nothing. */
+static inline uint32_t wr_entry_meta(const struct wr_entry *entry)
+{
+    return __atomic_load_n(&entry->meta, __ATOMIC_RELAXED);
+}
 static inline struct weir_bytes wr_entry_key(const struct wr_entry *entry)
 {
-    return weir_bytes(entry->key, entry->meta >> 8);
+    return weir_bytes(entry->key, wr_entry_meta(entry) >> 8);
 }
-static inline bool wr_entry_has(const struct wr_entry *entry, uint32_t flag)
+static inline bool wr_entry_has(const struct wr_entry *entry, uint32_t flags)
 {
-    return (entry->meta & flag) != 0;
+    return (entry->meta & flags) != 0;
+}
+static inline void wr_entry_set(struct wr_entry *entry, uint32_t flags)
+{
+    __atomic_store_n(&entry->meta, entry->meta | flags, __ATOMIC_RELAXED);
+}
+static inline void wr_entry_clear(struct wr_entry *entry, uint32_t flags)
+{
+    __atomic_store_n(&entry->meta, entry->meta & ~flags, __ATOMIC_RELAXED);
 }
 static inline struct wr_value *wr_value_at(const struct wr_table *table,
                                            uint32_t ref)

@@ -27,6 +27,7 @@ struct bench {
     bool zipf;
     bool memory;
     bool caching;
+    bool inline_down;
     const char *dir;
     uint64_t random;
     int64_t logged;
@@ -261,6 +262,10 @@ static void arguments(struct bench *b, int argc, char **argv)
             b->memory = true;
             continue;
         }
+        if (strcmp(a, "--inline") == 0) {
+            b->inline_down = true;
+            continue;
+        }
         if (strcmp(a, "--caching") == 0) {
             b->caching = true;
             continue;
@@ -316,7 +321,8 @@ int main(int argc, char **argv)
     struct wr_store_env_options options = {.block_cache_bytes = b.block_mib
                                                                 << 20,
                                            .write_buffer_bytes = 16u << 20,
-                                           .warm_bytes = b.warm_mib << 20};
+                                           .warm_bytes = b.warm_mib << 20,
+                                           .background = !b.inline_down};
     must(wr_remove_all(b.dir, &err), "remove", &err);
     must(wr_store_env_new(&options, &b.env, &err), "environment", &err);
     open_state(&b);

@@ -14,6 +14,8 @@
 
 #define FIXTURE_STORES_MAX 8
 
+static bool fixture_background; /* for environments made from now on */
+
 struct fixture {
     char root[WR_TEST_PATH_MAX];    /* removed at the end */
     char dir[WR_TEST_PATH_MAX + 8]; /* of the task, below root */
@@ -85,7 +87,8 @@ static inline void fixture_init(struct fixture *f, size_t warm_bytes)
     f->now_ms = 5;
     struct wr_store_env_options options = {.block_cache_bytes = 1 << 20,
                                            .write_buffer_bytes = 1 << 20,
-                                           .warm_bytes = warm_bytes};
+                                           .warm_bytes = warm_bytes,
+                                           .background = fixture_background};
     struct weir_error err = {0};
     assert_ok(wr_store_env_new(&options, &f->env, &err), err);
 }

@@ -517,8 +517,10 @@ static void run(uint64_t seed, size_t warm_bytes, uint32_t steps)
     assert_non_null(m);
     m->random = seed * 0x9e3779b97f4a7c15u + 1;
     m->next_number = 1;
-    print_message("seed %llu, warm %zu bytes\n", (unsigned long long)seed,
-                  warm_bytes);
+    fixture_background = seed / 4 % 2 == 1;
+    print_message("seed %llu, warm %zu bytes, write-downs %s\n",
+                  (unsigned long long)seed, warm_bytes,
+                  fixture_background ? "in the background" : "at once");
     fixture_init(&m->f, warm_bytes);
     m->f.hooks = (struct wr_store_hooks){on_log, on_out, on_timestamp, m};
     keys_make(m);
