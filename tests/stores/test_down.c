@@ -90,7 +90,8 @@ static void data_and_offset_agree_after_kill_9(void **state)
         assert_true(child >= 0);
         struct wr_store_env_options options = {.block_cache_bytes = 1 << 20,
                                                .write_buffer_bytes = 1 << 20,
-                                               .warm_bytes = 64 << 10};
+                                               .warm_bytes = 64 << 10,
+                                               .background = round % 2 == 1};
         if (child == 0) {
             struct weir_error err;
             if (wr_store_env_new(&options, &f.env, &err) != WEIR_OK ||
@@ -250,6 +251,55 @@ static void a_failed_ingestion_is_made_good_by_a_reopen(void **state)
     fixture_done(&f);
 }
 
+/* The status of the first commit, from now_ms on, that is not what `than` says.
+ */
+static enum weir_status commit_until_other(struct fixture *f, int64_t now_ms,
+                                           enum weir_status than)
+{
+    struct weir_error err = {0};
+    for (int i = 0; i < 2000; i++) {
+        enum weir_status s = fixture_commit(f, now_ms + i * 2000, &err);
+        if (s != than) {
+            return s;
+        }
+        usleep(1000); /* the background thread has its own pace */
+    }
+    return than;
+}
+
+static void in_the_background_a_failure_is_told_by_a_later_commit(void **state)
+{
+    (void)state;
+    struct fixture f;
+    signal(SIGXFSZ, SIG_IGN);
+    fixture_background = true;
+    fixture_init(&f, 1 << 20);
+    fixture_background = false;
+    fixture_add(&f, &rows);
+    fixture_open(&f);
+    int64_t n = 0;
+    while (n < 1000) {
+        put_number(&f, 0, n++);
+    }
+    must_commit(&f, 1);
+    limit_files(1 << 13);
+    assert_status(WEIR_E_NOSPACE, commit_until_other(&f, 40000, WEIR_OK));
+    limit_files(0);
+    check_exact(&f, 0);
+    for (int round = 0; round < 5; round++) {
+        put_number(&f, 0, n++);
+        must_commit(&f, 10000000 + round * 40000);
+        put_number(&f, 0, n++); /* while the other is on its way */
+        must_commit(&f, 10000001 + round * 40000);
+        check_exact(&f, 0);
+    }
+    fixture_close(&f, true);
+    fixture_open(&f);
+    assert_int_equal(wr_store_position(fixture_store(&f, 0)), n - 1);
+    check_exact(&f, 0);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_costs_nothing_but_memory),
         cmocka_unit_test(a_full_disk_bounds_memory_in_the_end),
         cmocka_unit_test(a_failed_ingestion_is_made_good_by_a_reopen),
+        cmocka_unit_test(in_the_background_a_failure_is_told_by_a_later_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
