@@ -94,7 +94,9 @@ struct wr_lua_function wr_lua_take_function(lua_State *L, int index,
     wr_lua_trace(L, "function %s:%d", ar.short_src, ar.linedefined);
     return (struct wr_lua_function){
         .ordinal = lua->function_count++,
-        .parameters = ar.isvararg ? 255 : ar.nparams,
+        .parameters = ar.what[0] == 'C' ? 1
+                      : ar.isvararg     ? 255
+                                        : ar.nparams,
     };
 }
 

@@ -24,7 +24,7 @@ struct wr_lua_build {
 /** A function of the script as a verb has received it. */
 struct wr_lua_function {
     size_t ordinal; /* WR_LUA_NO_FUNCTION: none was given */
-    int parameters; /* declared ones; 255 when variable */
+    int parameters; /* declared ones; 255 when variable; 1 for C's */
 };
 
 /** What the callbacks of one node need. Memory of the builder. */

@@ -9,7 +9,9 @@ local weir = require "weir"
 local app = weir.app "word-count"
 
 app:stream("lines", weir.text)
-   :flat_map_values(function(line) return line:lower():gmatch "[a-z0-9_]+" end)
+   :flat_map_values(function(line)
+      return (line or ""):lower():gmatch "[a-z0-9_]+"
+   end)
    :group_by(function(word) return word end)
    :count "counts"
    :to "word-counts"

@@ -71,6 +71,7 @@ struct wr_task {
     int64_t idle_since_ms;         /* waiting for an empty input; -1: not */
 
     struct wr_task_state *state;
+    struct weir_store_spec *specs; /* as run: no caching without a cache */
     struct wr_flush_listener *listeners; /* sub->store_count */
     int32_t *changelog_topics;           /* collector's handles; -1: none */
 

@@ -122,15 +122,19 @@ static enum weir_status make_state(struct wr_task *task, struct weir_error *err)
     const struct wr_subtopology *sub = task->sub;
     const struct weir_store_spec **specs =
         calloc(sub->store_count + 1, sizeof(*specs));
+    task->specs = calloc(sub->store_count + 1, sizeof(*task->specs));
     task->listeners = calloc(sub->store_count + 1, sizeof(*task->listeners));
     task->changelog_topics =
         calloc(sub->store_count + 1, sizeof(*task->changelog_topics));
-    enum weir_status s = specs && task->listeners && task->changelog_topics
-                             ? WEIR_OK
-                             : WEIR_E_NOMEM;
+    enum weir_status s =
+        specs && task->specs && task->listeners && task->changelog_topics
+            ? WEIR_OK
+            : WEIR_E_NOMEM;
     for (size_t i = 0; i < sub->store_count && s == WEIR_OK; i++) {
         int32_t partitions = 0;
-        specs[i] = sub->stores[i].spec;
+        task->specs[i] = *sub->stores[i].spec;
+        task->specs[i].caching &= task->cache_bytes_max > 0;
+        specs[i] = &task->specs[i];
         task->changelog_topics[i] = -1;
         if (sub->stores[i].changelog) {
             s = task->env.collector->topic(
@@ -346,6 +350,7 @@ void wr_task_close(struct wr_task *task, bool clean)
     }
     free(task->nodes);
     free(task->inputs);
+    free(task->specs);
     free(task->listeners);
     free(task->changelog_topics);
     wr_arena_done(&task->arena);

@@ -138,7 +138,7 @@ static void show(struct wr_buf *out, struct weir_bytes b)
     int64_t number;
     if (!b.data) {
         wr_buf_put_text(out, "null");
-    } else if (b.len == 8 && (b.data[0] < 0x20 || b.data[0] == 0xff) &&
+    } else if (b.len == 8 && (b.data[0] < 0x20 || b.data[0] >= 0x80) &&
                weir_int64_read(b, &number) == WEIR_OK) {
         wr_buf_printf(out, "#%lld", (long long)number);
     } else {

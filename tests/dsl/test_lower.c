@@ -363,9 +363,9 @@ static int by_text(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
-/* Sorts the names in lists of siblings. Kafka Streams orders them by sizes that it is
- * still adding up while it inserts them, in the order of Java's hashes: there is
- * nothing to learn from that order, so neither side keeps it. */
+/* Sorts the names in lists of siblings. Kafka Streams orders them by sizes that
+ * it is still adding up while it inserts them, in the order of Java's hashes:
+ * there is nothing to learn from that order, so neither side keeps it. */
 static char *sort_siblings(char *text)
 {
     char *sorted = calloc(1, strlen(text) + 2);
@@ -415,8 +415,8 @@ static void compare(struct flow *flow, const char *name, const char *language)
         while (at > 0 && text[at - 1] != '\n') {
             at--;
         }
-        fail_msg("%s in %s goes on\n%.200s\ninstead of\n%.200s", name,
-                 language, text + at, wanted + at);
+        fail_msg("%s in %s goes on\n%.200s\ninstead of\n%.200s", name, language,
+                 text + at, wanted + at);
     }
     free(wanted);
     free(text);
