@@ -391,13 +391,15 @@ enum weir_status wr_consumer_seek(struct wr_consumer *consumer,
     enum weir_status status =
         wr_kafka_fail_object(err, consumer->options, error, "seek");
     for (int i = 0; status == WEIR_OK && i < list->cnt; i++) {
-        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            status = wr_kafka_fail(err, consumer->options,
-                                   (int)list->elems[i].err, NULL, "seek");
-            status = weir_fail_prefix(err, status, "%s partition %d",
-                                      list->elems[i].topic,
-                                      (int)list->elems[i].partition);
+        rd_kafka_resp_err_t code = list->elems[i].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+            code == RD_KAFKA_RESP_ERR__STATE) {
+            continue; /* STATE: not started yet, so nothing to go back over */
         }
+        status = wr_kafka_fail(err, consumer->options, (int)code, NULL, "seek");
+        status = weir_fail_prefix(err, status, "%s partition %d",
+                                  list->elems[i].topic,
+                                  (int)list->elems[i].partition);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return status;
