@@ -25,7 +25,7 @@
 #define PER_ADDRESS_MAX   256
 #define IDLE_TIMEOUT_S    30
 #define CONNECTION_MEMORY ((size_t)32 << 10) /* headers and target, bytes */
-#define CONNECTION_STACK  ((size_t)1 << 20) /* address space; JSON nests */
+#define CONNECTION_STACK  ((size_t)1 << 20)  /* address space; JSON nests */
 
 struct wr_http {
     struct MHD_Daemon *daemon;

@@ -15,6 +15,7 @@
  * block's address plus one, which no message can have. */
 #include "runtime/kafka_consumer.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "runtime/kafka_client.h"
 
@@ -24,6 +25,7 @@
 
 #define BATCH_MAX        4096 /* messages taken from librdkafka at once */
 #define CALL_TIMEOUT_MS  10000
+#define CLOSE_TIMEOUT_MS 5000
 #define HEADER_COUNT_MAX 10000
 #define PARTITION_MAX    1000000
 
@@ -41,8 +43,7 @@ struct wr_consumer {
     struct topic *topics;
     size_t topic_count;
     size_t topic_last; /* index of the last hit */
-    bool closing;
-    bool answered; /* the running rebalance was answered with an assign */
+    bool answered;     /* the running rebalance was answered with an assign */
     rd_kafka_message_t *batch[BATCH_MAX];
 };
 
@@ -157,24 +158,41 @@ enum weir_status wr_consumer_new(const struct wr_consumer_spec *spec,
     return WEIR_OK;
 }
 
+/* librdkafka's blocking close gives up half-way when the queue is woken, which
+ * wr_consumer_wake may do at any moment; so the closing is served here. */
+static void leave(struct wr_consumer *consumer)
+{
+    int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
+    rd_kafka_error_t *error =
+        rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
+    if (error) {
+        wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
+               rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return;
+    }
+    while (!rd_kafka_consumer_closed(consumer->rk) && wr_mono_ms() < until) {
+        ssize_t n = rd_kafka_consume_batch_queue(consumer->queue, 10,
+                                                 consumer->batch, 1);
+        if (n > 0) {
+            rd_kafka_message_destroy(consumer->batch[0]);
+        }
+    }
+}
+
 void wr_consumer_free(struct wr_consumer *consumer)
 {
     if (!consumer) {
         return;
     }
-    consumer->closing = true;
-    rd_kafka_resp_err_t code = rd_kafka_consumer_close(consumer->rk);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
-               rd_kafka_err2str(code));
-    }
+    leave(consumer);
     for (size_t i = 0; i < consumer->topic_count; i++) {
         rd_kafka_topic_destroy(consumer->topics[i].rkt);
         free(consumer->topics[i].tags);
     }
     free(consumer->topics);
     rd_kafka_queue_destroy(consumer->queue);
-    rd_kafka_destroy(consumer->rk);
+    rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(consumer);
 }
 

@@ -652,6 +652,22 @@ void wr_worker_tasks(struct wr_worker *worker, struct wr_task_info *out,
     (void)pthread_mutex_unlock(&worker->lock);
 }
 
+bool wr_worker_find_task(struct wr_worker *worker, int subtopology,
+                         int32_t partition, struct wr_task_info *out)
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&worker->lock);
+    for (size_t i = 0; i < worker->info_count && !found; i++) {
+        const struct wr_task_info *info = &worker->infos[i];
+        if (info->subtopology == subtopology && info->partition == partition) {
+            *out = *info;
+            found = true;
+        }
+    }
+    (void)pthread_mutex_unlock(&worker->lock);
+    return found;
+}
+
 bool wr_worker_placed(const struct wr_worker *worker)
 {
     return atomic_load(&worker->placed);

@@ -49,6 +49,10 @@ void wr_worker_free(struct wr_worker *worker);
  */
 void wr_worker_tasks(struct wr_worker *worker, struct wr_task_info *out,
                      size_t max, size_t *count);
+/** The row of one task; false when this thread does not have it. Thread: any.
+ */
+bool wr_worker_find_task(struct wr_worker *worker, int subtopology,
+                         int32_t partition, struct wr_task_info *out);
 /** Whether the group has given it anything yet, and all of it is running. */
 bool wr_worker_placed(const struct wr_worker *worker);
 bool wr_worker_ready(const struct wr_worker *worker);
