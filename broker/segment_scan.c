@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SCAN_STEP ((size_t)1 << 20) /* read at once; more for a larger batch   \
-                                     */
+#define SCAN_STEP                                                              \
+    ((size_t)1 << 20) /* read at once; more for a larger batch                 \
+                       */
 
 /* ---- scan ------------------------------------------------------------------
  */
@@ -253,6 +254,7 @@ enum weir_status wr_segment_abort_load(struct wr_segment *segment,
         const uint8_t *p = out->data + start + i * WR_ABORT_ENTRY_BYTES;
         struct wr_abort_entry entry = wr_abort_entry_decode(p);
         if (wr_load_i16(p) != 0 || entry.first_offset > entry.last_offset ||
+            entry.last_stable_offset > entry.last_offset + 1 ||
             entry.last_offset < segment->base_offset ||
             entry.last_offset >= segment->next_offset) {
             status = weir_fail(err, WEIR_E_CORRUPT,
