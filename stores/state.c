@@ -561,8 +561,12 @@ enum weir_status wr_task_state_commit(struct wr_task_state *state,
         store_commit(store, changelog_offsets[i]);
         series_publish(store, uncommitted);
     }
-    if (state->down_ms < 0) {
-        state->down_ms = now_ms;
+    if (state->down_ms < 0 || state->down_ms > now_ms) {
+        state->down_ms =
+            now_ms; /* the first commit, or the clock was set back */
+    }
+    if (state->retry_ms > now_ms + RETRY_MS) {
+        state->retry_ms = now_ms;
     }
     enum weir_status s = stores_down(state, now_ms, err);
     for (int i = 0; i < state->store_count; i++) {
