@@ -76,7 +76,9 @@ static inline int64_t fixture_now(void *user)
     return ((struct fixture *)user)->now_ms;
 }
 
-static inline void fixture_init(struct fixture *f, size_t warm_bytes)
+/** All but the environment, which starts threads: a test that forks makes it in
+ *  its children. */
+static inline void fixture_prepare(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
     wr_test_dir_init(f->root);
@@ -85,12 +87,22 @@ static inline void fixture_init(struct fixture *f, size_t warm_bytes)
     f->hooks =
         (struct wr_store_hooks){fixture_log, fixture_out, fixture_now, f};
     f->now_ms = 5;
+}
+
+static inline void fixture_env(struct fixture *f, size_t warm_bytes)
+{
     struct wr_store_env_options options = {.block_cache_bytes = 1 << 20,
                                            .write_buffer_bytes = 1 << 20,
                                            .warm_bytes = warm_bytes,
                                            .background = fixture_background};
     struct weir_error err = {0};
     assert_ok(wr_store_env_new(&options, &f->env, &err), err);
+}
+
+static inline void fixture_init(struct fixture *f, size_t warm_bytes)
+{
+    fixture_prepare(f);
+    fixture_env(f, warm_bytes);
 }
 
 static inline void fixture_add(struct fixture *f,

@@ -76,9 +76,7 @@ static void data_and_offset_agree_after_kill_9(void **state)
     const char *rounds_text = getenv("WEIR_KILLS");
     int rounds = rounds_text ? (int)strtol(rounds_text, NULL, 10) : 12;
     int64_t moved = 0;
-    fixture_init(&f, 64 << 10);
-    wr_store_env_free(f.env); /* threads do not survive fork */
-    f.env = NULL;
+    fixture_prepare(&f); /* without threads, which would not survive fork */
     fixture_add(&f, &rows);
     fixture_add(&f, &more);
     for (int round = 0; round < rounds; round++) {
@@ -86,20 +84,17 @@ static void data_and_offset_agree_after_kill_9(void **state)
         useconds_t pause = (useconds_t)(wr_test_random(&seed) % 300000);
         int ready[2];
         assert_int_equal(pipe(ready), 0);
+        fixture_background = round % 2 == 1;
         pid_t child = fork();
         assert_true(child >= 0);
-        struct wr_store_env_options options = {.block_cache_bytes = 1 << 20,
-                                               .write_buffer_bytes = 1 << 20,
-                                               .warm_bytes = 64 << 10,
-                                               .background = round % 2 == 1};
         if (child == 0) {
-            struct weir_error err;
-            if (wr_store_env_new(&options, &f.env, &err) != WEIR_OK ||
-                write(ready[1], "x", 1) != 1) {
+            fixture_env(&f, 64 << 10);
+            if (write(ready[1], "x", 1) != 1) {
                 _exit(1);
             }
             commit_for_ever(&f, every);
         }
+        fixture_background = false;
         char byte;
         close(ready[1]);
         assert_int_equal(read(ready[0], &byte, 1), 1);
@@ -111,10 +106,7 @@ static void data_and_offset_agree_after_kill_9(void **state)
         assert_true(WIFSIGNALED(status));
         pid_t checker = fork(); /* RocksDB's threads stay in a child */
         if (checker == 0) {
-            struct weir_error err;
-            if (wr_store_env_new(&options, &f.env, &err) != WEIR_OK) {
-                _exit(200);
-            }
+            fixture_env(&f, 64 << 10);
             fixture_open(&f);
             check_exact(&f, 0);
             check_exact(&f, 1);
