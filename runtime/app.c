@@ -204,7 +204,8 @@ static enum weir_status open_local(struct weir_app *app, struct weir_error *err)
         .write_buffer_bytes =
             (size_t)wr_options_int(o, "weir.state.write.buffer.bytes"),
         .warm_bytes = (size_t)wr_options_int(o, "weir.state.warm.bytes"),
-        .metrics = app->metrics};
+        .metrics = app->metrics,
+        .background = true};
     const char *client = wr_options_text(o, "client.id");
     enum weir_status status = wr_mkdirs(app->state_dir, err);
     if (status == WEIR_OK) {
