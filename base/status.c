@@ -46,6 +46,9 @@ enum weir_status_class weir_status_class(enum weir_status status)
     return row ? row->klass : WEIR_CLASS_FATAL;
 }
 
+#undef weir_fail /* see the header: for analyzers they are macros */
+#undef weir_fail_prefix
+
 enum weir_status weir_fail(struct weir_error *err, enum weir_status status,
                            const char *format, ...)
 {

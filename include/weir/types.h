@@ -139,6 +139,15 @@ WEIR_API enum weir_status weir_fail_prefix(struct weir_error *err,
                                            const char *format, ...)
     WEIR_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__
+/* An analyzer cannot see that these return the status they are given, and would
+ * follow paths on which a failure is a success. */
+#define weir_fail(err, status, ...)                                            \
+    ((void)(weir_fail)(err, status, __VA_ARGS__), (status))
+#define weir_fail_prefix(err, status, ...)                                     \
+    ((void)(weir_fail_prefix)(err, status, __VA_ARGS__), (status))
+#endif
+
 /** The library's version, such as "0.1.0". Thread: any. */
 WEIR_API const char *weir_version(void);
 
