@@ -99,6 +99,10 @@ enum weir_status wr_frames_space(struct wr_frames *frames, uint8_t **out_at,
         *out_size = WR_FRAME_SCRATCH;
         return WEIR_OK;
     }
+    enum weir_status s = wr_frames_settle(frames); /* a second read at once */
+    if (s != WEIR_OK) {
+        return s;
+    }
     if (frames->pos > 0) {
         memmove(frames->own, frames->own + frames->pos, left(frames));
         frames->len -= frames->pos;
@@ -110,7 +114,7 @@ enum weir_status wr_frames_space(struct wr_frames *frames, uint8_t **out_at,
     }
     size_t cap = frames->len < OWN_MIN ? OWN_MIN : frames->len * 2;
     cap = cap < whole ? cap : whole;
-    enum weir_status s = own_reserve(frames, cap);
+    s = own_reserve(frames, cap);
     if (s == WEIR_OK) {
         *out_at = frames->own + frames->len;
         *out_size =

@@ -103,6 +103,38 @@ static void several_frames_of_one_read_come_out_in_order(void **state)
     assert_int_equal(budget.used, 0);
 }
 
+static void
+second_read_keeps_what_the_first_left_in_the_shared_buffer(void **state)
+{
+    (void)state;
+    struct wr_frame_budget budget = {0, 1 << 20};
+    struct wr_frames frames;
+    wr_frames_init(&frames, scratch, &budget, 100000);
+    uint8_t *at;
+    size_t room;
+    uint8_t *got;
+    size_t len;
+    assert_int_equal(wr_frames_space(&frames, &at, &room), WEIR_OK);
+    wr_store_u32(at, 1); /* a whole frame, and the first byte of another */
+    at[4] = 7;
+    wr_store_u32(at + 5, 2);
+    at[9] = 8;
+    wr_frames_added(&frames, 10);
+    assert_int_equal(wr_frames_next(&frames, &got, &len), WEIR_OK);
+    wr_frame_free(&budget, got, len);
+    assert_int_equal(wr_frames_space(&frames, &at, &room), WEIR_OK);
+    assert_int_equal(room, 1);
+    at[0] = 9;
+    wr_frames_added(&frames, 1);
+    assert_int_equal(wr_frames_next(&frames, &got, &len), WEIR_OK);
+    assert_int_equal(len, 2);
+    assert_int_equal(got[4], 8);
+    assert_int_equal(got[5], 9);
+    wr_frame_free(&budget, got, len);
+    wr_frames_done(&frames);
+    assert_int_equal(budget.used, 0);
+}
+
 static void an_announced_length_costs_nothing_before_it_arrives(void **state)
 {
     (void)state;
@@ -162,6 +194,8 @@ int main(void)
         cmocka_unit_test(
             frames_of_all_sizes_come_out_whole_however_they_arrive),
         cmocka_unit_test(several_frames_of_one_read_come_out_in_order),
+        cmocka_unit_test(
+            second_read_keeps_what_the_first_left_in_the_shared_buffer),
         cmocka_unit_test(an_announced_length_costs_nothing_before_it_arrives),
         cmocka_unit_test(lengths_out_of_range_are_refused),
         cmocka_unit_test(all_connections_together_stay_within_the_budget),
