@@ -142,7 +142,10 @@ static void show(struct wr_buf *out, struct weir_bytes b)
                weir_int64_read(b, &number) == WEIR_OK) {
         wr_buf_printf(out, "#%lld", (long long)number);
     } else {
-        wr_buf_put_bytes(out, b);
+        for (size_t i = 0; i < b.len; i++) {
+            bool plain = b.data[i] >= 0x20 && b.data[i] < 0x7f;
+            wr_buf_printf(out, plain ? "%c" : "<%02x>", b.data[i]);
+        }
     }
 }
 

@@ -6,7 +6,8 @@
  *   in    "topic key value timestamp", a line each; "-" is null, "!" alone
  * commits out   "topic key=value@timestamp", in the order of writing per topic
  *
- * Values of 8 bytes below 0x20 in their first are shown as int64, "#5". */
+ * Values of 8 bytes whose first is no letter are shown as int64, "#5"; other
+ * bytes that are no letters as "<1f>". */
 #ifndef WEIR_TESTS_DSL_FLOW_H
 #define WEIR_TESTS_DSL_FLOW_H
 
