@@ -71,7 +71,7 @@ struct wr_lua_function wr_lua_take_function(lua_State *L, int index,
 {
     struct wr_lua *lua = wr_lua_of(L);
     if (lua_type(L, index) != LUA_TFUNCTION) {
-        luaL_error(L, "%s: a function is due, not a %s", verb,
+        luaL_error(L, "%s: a function is due, but there is: %s", verb,
                    luaL_typename(L, index));
     }
     if (lua->function_count == lua->function_cap) {

@@ -121,10 +121,28 @@ static int safe_pcall(lua_State *L)
     return finish_pcall(L, status, 0);
 }
 
+/* Upvalue: the script's message handler. The error that stops a call is raised
+ * inside a hook, where hooks are off: a handler that loops there could not be
+ * stopped. */
+static int guarded_handler(lua_State *L)
+{
+    struct wr_lua *lua = wr_lua_of(L);
+    lua_settop(L, 1);
+    if (!lua->expired && lua->failed == WEIR_OK) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, 1, 1);
+    }
+    return 1;
+}
+
 static int safe_xpcall(lua_State *L)
 {
     int n = lua_gettop(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, guarded_handler, 1);
+    lua_replace(L, 2);
     lua_pushboolean(L, true);
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);
@@ -264,6 +282,39 @@ static int co_resume(lua_State *L)
     return n + 1;
 }
 
+/* Closes what the coroutine has to close; that runs the script's code in it. On
+ * failure the error is on top of L. */
+static int close_coroutine(lua_State *L, lua_State *co)
+{
+    struct wr_lua *lua = wr_lua_of(L);
+    lua->running = co;
+    int status = lua_resetthread(co);
+    lua->running = L;
+    if (status != LUA_OK) {
+        wr_lua_check_doomed(lua, L);
+        lua_xmove(co, L, 1);
+    }
+    return status;
+}
+
+static int co_close(lua_State *L)
+{
+    lua_State *co = check_coroutine(L);
+    lua_Debug ar;
+    bool suspended = lua_status(co) == LUA_YIELD;
+    bool running = lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar);
+    if (co == L || (running && !suspended)) {
+        return luaL_error(L, "cannot close a running coroutine");
+    }
+    int status = close_coroutine(L, co);
+    lua_pushboolean(L, status == LUA_OK);
+    if (status == LUA_OK) {
+        return 1;
+    }
+    lua_insert(L, -2);
+    return 2;
+}
+
 static int co_create(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -279,6 +330,11 @@ static int wrapped(lua_State *L)
     int n = resume(L, co, lua_gettop(L));
     if (n >= 0) {
         return n;
+    }
+    int status = lua_status(co);
+    if (status != LUA_OK && status != LUA_YIELD &&
+        close_coroutine(L, co) != LUA_OK) {
+        lua_remove(L, -2); /* the error of closing is the newer one */
     }
     if (lua_type(L, -1) == LUA_TSTRING) {
         luaL_where(L, 1);
@@ -353,7 +409,8 @@ static void open_coroutine_library(lua_State *L)
 {
     static const char *const keep[] = {"close",  "isyieldable", "running",
                                        "status", "yield",       NULL};
-    static const luaL_Reg own[] = {{"create", co_create},
+    static const luaL_Reg own[] = {{"close", co_close},
+                                   {"create", co_create},
                                    {"resume", co_resume},
                                    {"wrap", co_wrap},
                                    {NULL, NULL}};

@@ -192,6 +192,7 @@ static const char *suitable(lua_State *L, int index)
 static void wrong_type(lua_State *L, int index, enum wr_lua_type type,
                        const struct wr_lua_place *place)
 {
+    index = lua_absindex(L, index);
     const char *got = lua_type(L, index) == LUA_TNUMBER
                           ? (lua_isinteger(L, index) ? "an integer" : "a float")
                           : lua_pushfstring(L, "a %s", luaL_typename(L, index));

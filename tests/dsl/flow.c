@@ -129,6 +129,12 @@ void flow_send(struct flow *flow, const char *in)
     }
 }
 
+void flow_abort(struct flow *flow)
+{
+    struct weir_error err = {0};
+    must(wr_driver_abort(flow->driver, &err), &err);
+}
+
 /* ---- out
  * -----------------------------------------------------------------------------
  */

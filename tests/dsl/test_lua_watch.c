@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Scripts that would not come back, or eat all memory, are stopped; the host is
+ * unharmed and the next record is processed. */
+#include "base/clock.h"
+#include "tests/dsl/flow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CALL_MS      100
+#define MEMORY_BYTES ((size_t)8 << 20)
+
+static void open_limited(struct flow *flow, const char *function)
+{
+    char path[] = "/tmp/weir-test-XXXXXX.lua";
+    int fd = mkstemps(path, 4);
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "local weir = require 'weir' local app = weir.app 'test'\n"
+            "local function abuse(v) %s end\n"
+            "app:stream('in', weir.text):map_values(function(v)\n"
+            "  if v == 'abuse' then abuse(v) end return v\n"
+            "end):to 'out'\nreturn app\n",
+            function);
+    fclose(file);
+    *flow = (struct flow){.script = strdup(path)};
+    struct wr_application_limits limits = {MEMORY_BYTES, CALL_MS};
+    struct weir_error err = {0};
+    if (wr_application_load(path, &limits, &flow->application, &flow->topology,
+                            &err) != WEIR_OK) {
+        fail_msg("%s", err.text);
+    }
+    flow_start(flow, false);
+}
+
+/* The abuse fails within a few times its limit with one of the two texts, and
+ * the next record passes. */
+static void assert_survives(const char *function, const char *says,
+                            const char *or_says)
+{
+    struct flow flow;
+    struct weir_error err = {0};
+    open_limited(&flow, function);
+    flow_send(&flow, "in k before 1\n!");
+    int64_t start_ms = wr_mono_ms();
+    enum weir_status status = flow_try_send(&flow, "in k abuse 2", &err);
+    int64_t took_ms = wr_mono_ms() - start_ms;
+    if (status == WEIR_OK ||
+        (!strstr(err.text, says) && !(or_says && strstr(err.text, or_says)))) {
+        fail_msg("%s: %s: %s", function, weir_status_name(status), err.text);
+    }
+    if (took_ms > 30 * CALL_MS) { /* sanitizers and a busy machine */
+        fail_msg("%s took %lld ms", function, (long long)took_ms);
+    }
+    flow_abort(&flow);
+    flow_send(&flow, "in k after 3");
+    char *out = flow_read(&flow, "out");
+    assert_string_equal(out, "out k=before@1\nout k=after@3\n");
+    free(out);
+    flow_close(&flow);
+}
+
+static void endless_loops_end(void **state)
+{
+    (void)state;
+    static const char *const loops[] = {
+        "while true do end",
+        "repeat local x = v .. 'x' until false",
+        "local function f() return f() end f()",
+        "for i = 1, math.huge do local t = {i} end",
+        "local t = setmetatable({}, {__index = function(t, k) return t[k + 1]"
+        " end}) while true do pcall(function() return t[1] end) end",
+        "table.sort({3, 2, 1}, function() while true do end end)",
+        "string.gsub('abc', '.', function() while true do end end)",
+        "local x <close> = setmetatable({}, {__close = function()"
+        " while true do end end})"};
+    for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+        assert_survives(loops[i], "stopped after 100 ms", "stack overflow");
+    }
+}
+
+static void pcall_does_not_hide_the_end(void **state)
+{
+    (void)state;
+    static const char *const loops[] = {
+        "while true do pcall(function() while true do end end) end",
+        "while true do xpcall(function() while true do end end,"
+        " function() while true do end end) end",
+        "while true do pcall(pcall, pcall, function() while true do end end)"
+        " end",
+        "local co = coroutine.wrap(function() while true do end end)"
+        " while true do pcall(co) end",
+        "local co = coroutine.create(function() local x <close> ="
+        " setmetatable({}, {__close = function() while true do end end})"
+        " coroutine.yield() end) coroutine.resume(co)"
+        " while true do pcall(coroutine.close, co) end",
+        "local co = coroutine.wrap(function() local x <close> ="
+        " setmetatable({}, {__close = function() while true do end end})"
+        " error('x') end) pcall(co) while true do end",
+        "while true do local co = coroutine.create(function()"
+        " while true do pcall(function() while true do end end) end end)"
+        " coroutine.resume(co) end",
+        "local function deep(n) return coroutine.wrap(function() if n > 0 then"
+        " deep(n - 1)() else while true do end end end) end"
+        " while true do pcall(deep(20)) end"};
+    for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+        assert_survives(loops[i], "stopped after 100 ms", NULL);
+    }
+}
+
+static void loops_of_c_functions_are_bounded(void **state)
+{
+    (void)state;
+    static const char *const loops[] = {
+        "local s = ('a'):rep(60) return s:find(('a?'):rep(60) .. ('a'):rep(60)"
+        " .. 'b')",
+        "local s = ('a'):rep(5000) return s:match '(.-)(.-)(.-)(.-)(.-)b'",
+        "local s = ('a'):rep(3000) return s:gsub('(.-)(.-)(.-)(.-)b', '')",
+        "local s = ('a'):rep(3000) for x in s:gmatch '(.-)(.-)(.-)(.-)b' do"
+        " end",
+        "local n = 0 for i = 1, 1e9 do n = n + #(''):rep(1e18) end"};
+    for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+        assert_survives(loops[i], "stopped after 100 ms", NULL);
+    }
+    assert_survives("return ('x'):rep(1e10)", "larger than", NULL);
+    assert_survives("table.move({}, 1, 1e15, 2)", "more than 10000000", NULL);
+    assert_survives("table.insert(setmetatable({}, {__len = function() return"
+                    " 2^53 | 0 end}), 1, 'x')",
+                    "__len", NULL);
+    assert_survives("table.concat(setmetatable({}, {__index = function() return"
+                    " 'x' end}), '', 1, 1e15)",
+                    "__index", NULL);
+    assert_survives("return table.unpack({}, 1, 1e8)", "too many results",
+                    NULL);
+    assert_survives("local s = '(' return s:rep(40):find(s:rep(40))", "capture",
+                    NULL);
+}
+
+static void memory_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const bombs[] = {
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t = {t, t, t, t} end",
+        "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
+        "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(100) .. i end",
+        "local t = {} for i = 1, 1e9 do t['k' .. i] = function() return t end"
+        " end",
+        "return ('x'):rep(7 << 20) .. ('y'):rep(7 << 20)",
+        "local s = ('x'):rep(1 << 20) return s:gsub('x', 'yyyyyyyyyyyyyyyy')",
+        "return weir.json.decode(('['):rep(500) .. (']'):rep(500)),"
+        " ('x'):rep(9 << 20)"};
+    for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++) {
+        assert_survives(bombs[i], "memory", "stopped after");
+    }
+}
+
+static void deep_recursion_ends(void **state)
+{
+    (void)state;
+    assert_survives("local function f(n) return 1 + f(n + 1) end return f(1)",
+                    "stack overflow", "memory");
+    assert_survives("local f f = function() return string.gsub('a', 'a', f)"
+                    " end return f()",
+                    "stack overflow", "memory");
+    assert_survives("local t = {} t.t = t return weir.json.encode(t)",
+                    "does the table contain itself", NULL);
+    assert_survives("local mt = {} mt.__index = function(t, k) return t[k] end"
+                    " return setmetatable({}, mt).x",
+                    "stack overflow", "memory");
+}
+
+static void a_script_that_loads_for_ever_ends(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/weir-test-XXXXXX.lua";
+    int fd = mkstemps(path, 4);
+    assert_int_equal(write(fd, "while true do end", 17), 17);
+    close(fd);
+    struct wr_application_limits limits = {MEMORY_BYTES, CALL_MS};
+    struct wr_application *application = NULL;
+    struct weir_topology *topology = NULL;
+    struct weir_error err = {0};
+    assert_int_equal(
+        wr_application_load(path, &limits, &application, &topology, &err),
+        WEIR_E_LUA);
+    assert_non_null(strstr(err.text, "stopped after 100 ms"));
+    unlink(path);
+}
+
+static void an_endless_iterator_of_results_ends(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    flow_open_lua(&flow, "app:stream('in', weir.text):flat_map_values("
+                         "function(v) return function() return v end end)"
+                         ":filter(function() return false end):to 'out'");
+    flow_start(&flow, false);
+    assert_int_equal(flow_try_send(&flow, "in k v 1", &err), WEIR_E_LUA);
+    assert_non_null(strstr(err.text, "does the iterator end?"));
+    flow_close(&flow);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(endless_loops_end),
+        cmocka_unit_test(pcall_does_not_hide_the_end),
+        cmocka_unit_test(loops_of_c_functions_are_bounded),
+        cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(deep_recursion_ends),
+        cmocka_unit_test(a_script_that_loads_for_ever_ends),
+        cmocka_unit_test(an_endless_iterator_of_results_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
