@@ -17,8 +17,9 @@
 
 struct wr_application {
     struct weir_builder *builder;
-    struct wr_lua_host *host; /* of a script */
-    void *object;             /* of a shared object */
+    struct weir_topology *topology; /* until it is taken */
+    struct wr_lua_host *host;       /* of a script */
+    void *object;                   /* of a shared object */
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -30,15 +31,14 @@ static bool ends_with(const char *text, const char *end)
 
 static enum weir_status load_script(struct wr_application *application,
                                     const char *path,
-                                    const struct wr_application_limits *limits,
+                                    const struct wr_options *options,
                                     struct weir_error *err)
 {
     struct wr_lua_limits bounds = {WR_LUA_MEMORY_BYTES_MAX, WR_LUA_CALL_MS_MAX};
-    if (limits && limits->lua_memory_bytes_max) {
-        bounds.memory_bytes_max = limits->lua_memory_bytes_max;
-    }
-    if (limits && limits->lua_call_ms_max) {
-        bounds.call_ms_max = limits->lua_call_ms_max;
+    if (options) {
+        bounds.memory_bytes_max =
+            (size_t)wr_options_int(options, "weir.lua.memory.max.bytes");
+        bounds.call_ms_max = wr_options_int(options, "weir.lua.call.max.ms");
     }
     return wr_lua_host_new(path, &bounds, application->builder,
                            &application->host, err);
@@ -78,8 +78,7 @@ static enum weir_status load_object(struct wr_application *application,
 }
 
 static enum weir_status load(struct wr_application *application,
-                             const char *path,
-                             const struct wr_application_limits *limits,
+                             const char *path, const struct wr_options *options,
                              struct weir_error *err)
 {
     if (access(path, R_OK) != 0) {
@@ -89,7 +88,7 @@ static enum weir_status load(struct wr_application *application,
                          path);
     }
     if (ends_with(path, ".lua")) {
-        return load_script(application, path, limits, err);
+        return load_script(application, path, options, err);
     }
     if (ends_with(path, ".so")) {
         return load_object(application, path, err);
@@ -101,12 +100,10 @@ static enum weir_status load(struct wr_application *application,
 }
 
 enum weir_status wr_application_load(const char *path,
-                                     const struct wr_application_limits *limits,
+                                     const struct wr_options *options,
                                      struct wr_application **out,
-                                     struct weir_topology **out_topology,
                                      struct weir_error *err)
 {
-    struct weir_topology *topology = NULL;
     struct wr_application *application = calloc(1, sizeof(*application));
     if (application) {
         application->builder = weir_builder_new();
@@ -115,9 +112,10 @@ enum weir_status wr_application_load(const char *path,
         wr_application_free(application);
         return weir_fail(err, WEIR_E_NOMEM, "no memory for an application");
     }
-    enum weir_status status = load(application, path, limits, err);
+    enum weir_status status = load(application, path, options, err);
     if (status == WEIR_OK) {
-        status = weir_builder_build(application->builder, &topology, err);
+        status = weir_builder_build(application->builder,
+                                    &application->topology, err);
         if (status != WEIR_OK) {
             (void)weir_fail_prefix(err, status, "%s", path);
         }
@@ -127,10 +125,10 @@ enum weir_status wr_application_load(const char *path,
         return status;
     }
     if (application->host) {
-        weir_topology_hook(topology, wr_lua_host_hook(application->host));
+        weir_topology_hook(application->topology,
+                           wr_lua_host_hook(application->host));
     }
     *out = application;
-    *out_topology = topology;
     return WEIR_OK;
 }
 
@@ -139,6 +137,7 @@ void wr_application_free(struct wr_application *application)
     if (!application) {
         return;
     }
+    weir_topology_free(application->topology);
     wr_lua_host_free(application->host);
     weir_builder_free(application->builder);
     if (application->object) {
@@ -147,12 +146,38 @@ void wr_application_free(struct wr_application *application)
     free(application);
 }
 
+struct weir_topology *
+wr_application_take_topology(struct wr_application *application)
+{
+    struct weir_topology *topology = application->topology;
+    application->topology = NULL;
+    return topology;
+}
+
 const char *wr_application_id(const struct wr_application *application)
 {
     return application->builder->application_id;
 }
 
-const char *wr_application_warnings(struct wr_application *application)
+enum weir_status wr_application_check(const char *path, struct wr_buf *report,
+                                      size_t *out_warnings,
+                                      struct weir_error *err)
 {
-    return application->host ? wr_lua_host_warnings(application->host) : "";
+    struct wr_application *application = NULL;
+    enum weir_status status =
+        wr_application_load(path, NULL, &application, err);
+    if (status == WEIR_OK && application->host) {
+        wr_buf_put_text(report, wr_lua_host_warnings(application->host));
+        status = report->status;
+    }
+    wr_application_free(application);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    struct weir_bytes lines = wr_buf_view(report);
+    *out_warnings = 0;
+    for (size_t i = 0; i < lines.len; i++) {
+        *out_warnings += lines.data[i] == '\n';
+    }
+    return WEIR_OK;
 }

@@ -48,8 +48,12 @@ enum weir_status flow_try_lua(struct flow *flow, const char *lines,
 {
     *flow = (struct flow){0};
     write_script(flow, lines);
-    return wr_application_load(flow->script, NULL, &flow->application,
-                               &flow->topology, err);
+    enum weir_status status =
+        wr_application_load(flow->script, NULL, &flow->application, err);
+    if (status == WEIR_OK) {
+        flow->topology = wr_application_take_topology(flow->application);
+    }
+    return status;
 }
 
 void flow_open_lua(struct flow *flow, const char *lines)

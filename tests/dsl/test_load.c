@@ -16,12 +16,12 @@ static void run_word_count(const char *path, bool caching, const char *out)
 {
     struct flow flow = {0};
     struct weir_error err = {0};
-    if (wr_application_load(path, NULL, &flow.application, &flow.topology,
-                            &err) != WEIR_OK) {
+    if (wr_application_load(path, NULL, &flow.application, &err) != WEIR_OK) {
         fail_msg("%s", err.text);
     }
+    flow.topology = wr_application_take_topology(flow.application);
+    assert_null(wr_application_take_topology(flow.application));
     assert_string_equal(wr_application_id(flow.application), "word-count");
-    assert_string_equal(wr_application_warnings(flow.application), "");
     flow_start(&flow, caching);
     flow_send(&flow, lines);
     flow_send(&flow, "!");
@@ -62,14 +62,12 @@ static void assert_fails(const char *path, enum weir_status status,
 {
     struct weir_error err = {0};
     struct wr_application *application = NULL;
-    struct weir_topology *topology = NULL;
-    assert_int_equal(
-        wr_application_load(path, NULL, &application, &topology, &err), status);
+    assert_int_equal(wr_application_load(path, NULL, &application, &err),
+                     status);
     if (!strstr(err.text, text)) {
         fail_msg("'%s' does not say '%s'", err.text, text);
     }
     assert_null(application);
-    assert_null(topology);
 }
 
 static void what_is_no_application_is_told(void **state)

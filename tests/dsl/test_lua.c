@@ -289,11 +289,9 @@ static void bytecode_is_refused(void **state)
     assert_int_equal(write(fd, "\x1bLuaT", 5), 5);
     close(fd);
     struct wr_application *application = NULL;
-    struct weir_topology *topology = NULL;
     struct weir_error err = {0};
-    assert_int_equal(
-        wr_application_load(path, NULL, &application, &topology, &err),
-        WEIR_E_LUA);
+    assert_int_equal(wr_application_load(path, NULL, &application, &err),
+                     WEIR_E_LUA);
     assert_non_null(strstr(err.text, "attempt to load a binary chunk"));
     unlink(path);
 }

@@ -3,14 +3,28 @@
  * Scripts that would not come back, or eat all memory, are stopped; the host is
  * unharmed and the next record is processed. */
 #include "base/clock.h"
+#include "runtime/config.h"
 #include "tests/dsl/flow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CALL_MS      100
-#define MEMORY_BYTES ((size_t)8 << 20)
+#define CALL_MS 100
+
+/* A configuration with small bounds: given. */
+static struct weir_config *small_bounds(void)
+{
+    struct weir_config *config = weir_config_new();
+    struct weir_error err = {0};
+    assert_non_null(config);
+    assert_int_equal(
+        weir_config_set(config, "weir.lua.memory.max.bytes", "8m", &err),
+        WEIR_OK);
+    assert_int_equal(
+        weir_config_set(config, "weir.lua.call.max.ms", "100", &err), WEIR_OK);
+    return config;
+}
 
 static void open_limited(struct flow *flow, const char *function)
 {
@@ -28,12 +42,14 @@ static void open_limited(struct flow *flow, const char *function)
             function);
     fclose(file);
     *flow = (struct flow){.script = strdup(path)};
-    struct wr_application_limits limits = {MEMORY_BYTES, CALL_MS};
+    struct weir_config *config = small_bounds();
     struct weir_error err = {0};
-    if (wr_application_load(path, &limits, &flow->application, &flow->topology,
+    if (wr_application_load(path, wr_config_options(config), &flow->application,
                             &err) != WEIR_OK) {
         fail_msg("%s", err.text);
     }
+    weir_config_free(config);
+    flow->topology = wr_application_take_topology(flow->application);
     flow_start(flow, false);
 }
 
@@ -182,13 +198,13 @@ static void a_script_that_loads_for_ever_ends(void **state)
     int fd = mkstemps(path, 4);
     assert_int_equal(write(fd, "while true do end", 17), 17);
     close(fd);
-    struct wr_application_limits limits = {MEMORY_BYTES, CALL_MS};
+    struct weir_config *config = small_bounds();
     struct wr_application *application = NULL;
-    struct weir_topology *topology = NULL;
     struct weir_error err = {0};
-    assert_int_equal(
-        wr_application_load(path, &limits, &application, &topology, &err),
-        WEIR_E_LUA);
+    assert_int_equal(wr_application_load(path, wr_config_options(config),
+                                         &application, &err),
+                     WEIR_E_LUA);
+    weir_config_free(config);
     assert_non_null(strstr(err.text, "stopped after 100 ms"));
     unlink(path);
 }
