@@ -7,6 +7,7 @@ exit 0: formatted, 1: --check found files that are not, 2: usage or no program
 """
 
 import argparse
+import concurrent.futures
 import os
 import shutil
 import subprocess
@@ -28,11 +29,13 @@ def main():
     paths = csource.files(root, csource.ROOMS + ("include", "examples", "tests"))
     if not arguments.check:
         return subprocess.run([arguments.program, "-i", *paths], cwd=root, check=False).returncode
-    wrong = []
-    for path in paths:
+
+    def is_formatted(path):
         done = subprocess.run([arguments.program, path], cwd=root, capture_output=True, text=True, check=False)
-        if done.returncode != 0 or done.stdout != csource.read(root, path):
-            wrong.append(path)
+        return done.returncode == 0 and done.stdout == csource.read(root, path)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = [path for path, good in zip(paths, pool.map(is_formatted, paths)) if not good]
     for path in wrong:
         print(f"{path}: not formatted: run tools/format.py")
     print(f"format: {len(paths)} files, {len(wrong)} findings")

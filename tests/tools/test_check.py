@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -98,6 +99,9 @@ class Check(unittest.TestCase):
         self.assertTrue(any("sleep 1000" in line for line in lines), lines)
         with open(os.path.join(tree.path, "pid"), encoding="utf-8") as f:
             pid = int(f.read())
+        deadline = time.monotonic() + 10
+        while running(pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.assertFalse(running(pid))
 
     def test_wrong_words_are_refused(self):
