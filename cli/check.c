@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REPORT_MAX ((size_t)1 << 20)
+
 static enum weir_status read_config(const struct wr_cli *cli,
                                     struct weir_config *config,
                                     struct weir_error *err)
@@ -27,27 +29,17 @@ static enum weir_status read_config(const struct wr_cli *cli,
     return s;
 }
 
-/* The description, and what is unwise in the program: *out_warnings lines on
- * standard error. */
 static enum weir_status describe(const char *path, enum weir_describe format,
-                                 char **out_text, size_t *out_warnings,
-                                 struct weir_error *err)
+                                 const struct wr_options *options,
+                                 char **out_text, struct weir_error *err)
 {
     struct wr_application *application = NULL;
-    struct weir_topology *topology = NULL;
-    enum weir_status s =
-        wr_application_load(path, NULL, &application, &topology, err);
+    enum weir_status s = wr_application_load(path, options, &application, err);
     if (s == WEIR_OK) {
-        s = weir_topology_describe(topology, format, out_text, err);
+        struct weir_topology *t = wr_application_take_topology(application);
+        s = weir_topology_describe(t, format, out_text, err);
+        weir_topology_free(t);
     }
-    if (s == WEIR_OK && out_warnings) {
-        const char *text = wr_application_warnings(application);
-        (void)fputs(text, stderr);
-        for (*out_warnings = 0; *text; text++) {
-            *out_warnings += *text == '\n';
-        }
-    }
-    weir_topology_free(topology);
     wr_application_free(application);
     return s;
 }
@@ -57,14 +49,21 @@ static enum weir_status check(const struct wr_cli *cli,
                               struct weir_error *err)
 {
     char *text = NULL;
+    struct wr_buf report;
+    wr_buf_init(&report, REPORT_MAX);
     enum weir_status s = read_config(cli, config, err);
-    s = s == WEIR_OK ? describe(cli->operands[0], WEIR_DESCRIBE_TEXT, &text,
-                                out_warnings, err)
+    s = s == WEIR_OK ? describe(cli->operands[0], WEIR_DESCRIBE_TEXT,
+                                config->options, &text, err)
                      : s;
+    s = s == WEIR_OK
+            ? wr_application_check(cli->operands[0], &report, out_warnings, err)
+            : s;
     if (s == WEIR_OK) {
+        (void)fputs(wr_buf_text(&report), stderr);
         (void)fputs(text, stdout);
     }
     free(text);
+    wr_buf_done(&report);
     return s;
 }
 
@@ -98,7 +97,7 @@ int wr_topology(struct wr_cli *cli)
         }
         struct weir_error err = {0};
         char *text = NULL;
-        if (describe(cli->operands[0], formats[i], &text, NULL, &err) !=
+        if (describe(cli->operands[0], formats[i], NULL, &text, &err) !=
             WEIR_OK) {
             return wr_cli_fail(&err);
         }

@@ -31,7 +31,6 @@ struct worker {
     int slot;
     int ready_fd;
     struct wr_application *application;
-    struct weir_topology *topology; /* NULL once the app has taken it */
     struct wr_http *http;
     struct weir_app *app;
     struct weir_config *config;
@@ -103,20 +102,20 @@ static enum weir_status start_http(struct worker *w, struct weir_error *err)
 static enum weir_status make(struct worker *w, struct weir_error *err)
 {
     enum weir_status s = wr_config_copy(w->pool->config, &w->config, err);
-    s = s == WEIR_OK ? wr_application_load(w->pool->application, NULL,
-                                           &w->application, &w->topology, err)
+    s = s == WEIR_OK
+            ? wr_application_load(w->pool->application, w->config->options,
+                                  &w->application, err)
+            : s;
+    s = s == WEIR_OK ? set_default(w, "application.id",
+                                   wr_application_id(w->application), err)
                      : s;
-    if (s == WEIR_OK && wr_application_id(w->application)) {
-        s = set_default(w, "application.id", wr_application_id(w->application),
-                        err);
-    }
     s = s == WEIR_OK ? name_in_group(w, err) : s;
     s = s == WEIR_OK ? start_http(w, err) : s;
     if (s != WEIR_OK) {
         return s;
     }
-    s = weir_app_new(w->topology, w->config, &w->app, err);
-    w->topology = s == WEIR_OK ? NULL : w->topology;
+    s = weir_app_new(wr_application_take_topology(w->application), w->config,
+                     &w->app, err);
     if (s == WEIR_OK && w->http) {
         wr_http_attach(w->http, w->app);
     }
@@ -180,7 +179,6 @@ int wr_worker_run(void *arg, int slot, int ready_fd)
     int code = run(&w, &signals);
     wr_http_stop(w.http);
     weir_app_free(w.app);
-    weir_topology_free(w.topology);
     wr_application_free(w.application);
     weir_config_free(w.config);
     return code;
