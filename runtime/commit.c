@@ -197,6 +197,8 @@ static enum weir_status tell_tasks(struct wr_worker *worker,
         offsets->inputs[i]->committed = offsets->partitions[i].offset;
     }
     const int64_t *slots = wr_producer_slot_offsets(worker->producer);
+    /* Every task is told, whatever another one says: the commit has happened. */
+    enum weir_status first = WEIR_OK;
     for (size_t i = 0; i < worker->task_count; i++) {
         struct wr_worker_task *t = worker->tasks[i];
         if (t->step != WR_STEP_RUN) {
@@ -206,13 +208,11 @@ static enum weir_status tell_tasks(struct wr_worker *worker,
         if (!wr_task_dirty(t->task)) {
             continue;
         }
-        enum weir_status status =
-            wr_task_committed(t->task, slots + t->slot_base, err);
-        if (status != WEIR_OK) {
-            return status;
-        }
+        enum weir_status status = wr_task_committed(
+            t->task, slots + t->slot_base, first == WEIR_OK ? err : NULL);
+        first = first == WEIR_OK ? status : first;
     }
-    return WEIR_OK;
+    return first;
 }
 
 enum weir_status wr_commit(struct wr_worker *worker, struct weir_error *err)

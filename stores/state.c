@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* A table may be dirty in this part of its share before that goes down, and in
+ * two such parts more while it is on its way. */
+#define DOWN_PART      3u
 #define DOWN_EVERY_MS  INT64_C(30000)
 #define RETRY_MS       INT64_C(1000)
 #define RESTORED_DOWN  10000u /* restored entries worth a write-down at once */
@@ -503,11 +506,11 @@ static void store_commit(struct weir_store *store, int64_t offset)
 static enum weir_status store_down_due(struct weir_store *store, bool start,
                                        bool late, struct weir_error *err)
 {
-    size_t share = wr_store_share(store);
+    size_t large = wr_store_share(store) / DOWN_PART;
     /* Writing faster than the disk takes it: wait rather than grow. */
-    bool behind = store->down && store->dirty_bytes >= share;
+    bool behind = store->down && store->dirty_bytes >= 2 * large;
     enum weir_status s = wr_store_down_end(store, behind, err);
-    if (s == WEIR_OK && start && (late || store->dirty_bytes >= share / 2)) {
+    if (s == WEIR_OK && start && (late || store->dirty_bytes >= large)) {
         s = wr_store_down_start(store, err);
     }
     return s;
@@ -666,13 +669,16 @@ enum weir_status wr_store_restore(struct wr_task_state *state, int index,
                                   size_t count, struct weir_error *err)
 {
     struct weir_store *store = &state->stores[index];
-    size_t limit = wr_store_share(store) / 2;
+    size_t limit = wr_store_share(store) / DOWN_PART;
     enum weir_status ended = wr_store_down_end(store, true, err);
     if (ended != WEIR_OK) {
         return ended;
     }
     wr_iterators_detach(store);
     for (size_t i = 0; i < count; i++) {
+        if (records[i].offset <= store->position) {
+            continue; /* a batch that failed half-way comes again */
+        }
         enum weir_status s = restore_one(store, &records[i]);
         if (s != WEIR_OK) {
             return weir_fail(err, s,

@@ -95,7 +95,12 @@ void wr_store_shrink(struct weir_store *store, uint32_t spare)
     }
     size_t room = room_now(store);
     size_t target = room - room / SHRINK_PART;
-    size_t steps = table->cap * 2;
+    /* What cannot go; looking for the rest must be worth a walk over the table.
+     */
+    size_t busy = wr_store_dirty_bytes(store) + store->touched_bytes +
+                  table->cap * sizeof(struct wr_slot);
+    bool worth = wr_table_bytes(table) > busy + room / SHRINK_PART;
+    size_t steps = worth ? table->cap * 2 : 0;
     while (wr_table_bytes(table) > target) {
         uint32_t ref = wr_table_clock(table, &steps);
         if (!ref) {

@@ -132,7 +132,8 @@ struct wr_changelog_record {
  * newer than the changelog's end must be wiped: wr_store_wipe(). */
 int64_t wr_store_restore_from(const struct wr_task_state *state, int index);
 /** Applies changelog records in order; they count as committed. Bulk loads are
- *  sorted and ingested. */
+ *  sorted and ingested. Records at or below wr_store_position() are passed
+ * over, so a batch that failed half-way (WEIR_E_NOSPACE) may be given again. */
 WEIR_MUST_CHECK enum weir_status
 wr_store_restore(struct wr_task_state *state, int index,
                  const struct wr_changelog_record *records, size_t count,
