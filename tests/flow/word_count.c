@@ -5,9 +5,10 @@
  *
  *   word_count INPUT OUTPUT -X name=value ...
  *
- * Options of its own: WEIR_FLOW_CACHING=1 in the environment makes the store
- * caching. Ends on SIGTERM, or when the application fails. Prints a line at
- * each change of its state. */
+ * In the environment, WEIR_FLOW_CACHING=1 makes the store caching, and
+ * WEIR_FLOW_DIRECT=1 counts the records of INPUT by key, without splitting.
+ * Ends on SIGTERM, or when the application fails. Prints a line at each change
+ * of its state. */
 #include "weir/weir.h"
 
 #include <ctype.h>
@@ -107,10 +108,9 @@ static void count_close(struct weir_context *ctx, void *state)
     free(state);
 }
 
-static struct weir_topology *build(const char *input, const char *output,
-                                   bool caching)
+/* From lines to words, by way of a repartition topic. */
+static void build_split(struct weir_topology *t, const char *input)
 {
-    struct weir_topology *t = weir_topology_new();
     weir_topology_source(
         t, &(struct weir_source){.size = sizeof(struct weir_source),
                                  .name = "lines",
@@ -136,6 +136,21 @@ static struct weir_topology *build(const char *input, const char *output,
                                  .name = "words",
                                  .topics = &words,
                                  .topic_count = 1});
+}
+
+static struct weir_topology *build(const char *input, const char *output,
+                                   bool caching, bool direct)
+{
+    struct weir_topology *t = weir_topology_new();
+    if (direct) {
+        weir_topology_source(
+            t, &(struct weir_source){.size = sizeof(struct weir_source),
+                                     .name = "words",
+                                     .topics = &input,
+                                     .topic_count = 1});
+    } else {
+        build_split(t, input);
+    }
     const char *words_source = "words";
     const char *store = "counts";
     weir_topology_store(
@@ -217,7 +232,8 @@ int main(int argc, char **argv)
     (void)signal(SIGTERM, on_signal);
     (void)signal(SIGINT, on_signal);
     struct weir_topology *topology =
-        build(argv[1], argv[2], getenv("WEIR_FLOW_CACHING") != NULL);
+        build(argv[1], argv[2], getenv("WEIR_FLOW_CACHING") != NULL,
+              getenv("WEIR_FLOW_DIRECT") != NULL);
     if (weir_app_new(topology, config, &app, &err) != WEIR_OK) {
         weir_topology_free(topology);
         weir_config_free(config);
