@@ -141,6 +141,10 @@ enum weir_status wr_client_conf(const struct wr_client_spec *spec,
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_opaque(conf, spec->opaque);
     enum weir_status status = set_all(conf, every_client, err);
+    if (status == WEIR_OK &&
+        wr_kafka_property_known("fetch.queue.backoff.ms")) {
+        status = property_try(conf, "fetch.queue.backoff.ms", "1", err);
+    }
     if (status == WEIR_OK) {
         status = set_all(conf, spec->defaults, err);
     }

@@ -10,6 +10,14 @@
  * reference; we hold one for each topic ever assigned. A handful of topics is
  * searched in order, and the last hit is tried first.
  *
+ * librdkafka stops fetching while its queue holds queued.min.messages, and
+ * before 2.2 it looks at the queue again only after a second, however fast it
+ * is drained: at half a million records a second the thread would starve most
+ * of the time. Newer versions have fetch.queue.backoff.ms. For the others there
+ * is one cheap call that wakes the threads of all brokers: setting the
+ * credentials of SASL, to what they are. It is made when the queue falls below
+ * the limit.
+ *
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
  * block's address plus one, which no message can have. */
@@ -44,6 +52,12 @@ struct wr_consumer {
     size_t topic_count;
     size_t topic_last; /* index of the last hit */
     bool answered;     /* the running rebalance was answered with an assign */
+    /* refilling; see above */
+    bool can_nudge;
+    bool was_full;      /* since the last nudge */
+    size_t queue_limit; /* queued.min.messages */
+    char username[512];
+    char password[512];
     rd_kafka_message_t *batch[BATCH_MAX];
 };
 
@@ -92,6 +106,53 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
            rd_kafka_name(rk), reason);
 }
 
+/* Notes what wake-ups need before the configuration is used up. */
+static void prepare_nudges(struct wr_consumer *consumer, rd_kafka_conf_t *conf)
+{
+    char text[64] = "";
+    size_t size = sizeof(text);
+    if (wr_kafka_property_known("fetch.queue.backoff.ms")) {
+        return;
+    }
+    if (rd_kafka_conf_get(conf, "queued.min.messages", text, &size) ==
+        RD_KAFKA_CONF_OK) {
+        consumer->queue_limit = strtoul(text, NULL, 10);
+    }
+    consumer->username[0] = consumer->password[0] = '-'; /* never used */
+    size = sizeof(text);
+    bool sasl = rd_kafka_conf_get(conf, "security.protocol", text, &size) ==
+                    RD_KAFKA_CONF_OK &&
+                strncmp(text, "sasl", 4) == 0;
+    consumer->can_nudge = consumer->queue_limit > 0;
+    if (sasl) {
+        size_t name_size = sizeof(consumer->username);
+        size_t word_size = sizeof(consumer->password);
+        consumer->can_nudge =
+            rd_kafka_conf_get(conf, "sasl.username", consumer->username,
+                              &name_size) == RD_KAFKA_CONF_OK &&
+            rd_kafka_conf_get(conf, "sasl.password", consumer->password,
+                              &word_size) == RD_KAFKA_CONF_OK;
+    }
+}
+
+/* Makes librdkafka look at its queue when that has room again. */
+static void nudge(struct wr_consumer *consumer)
+{
+    if (!consumer->can_nudge) {
+        return;
+    }
+    if (rd_kafka_queue_length(consumer->queue) >= consumer->queue_limit) {
+        consumer->was_full = true;
+    } else if (consumer->was_full) {
+        rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
+            consumer->rk, consumer->username, consumer->password);
+        consumer->was_full = false;
+        if (error) {
+            rd_kafka_error_destroy(error);
+        }
+    }
+}
+
 static enum weir_status consumer_conf(const struct wr_consumer_spec *spec,
                                       struct wr_consumer *consumer,
                                       rd_kafka_conf_t **out,
@@ -119,6 +180,7 @@ static enum weir_status consumer_conf(const struct wr_consumer_spec *spec,
     rd_kafka_conf_t *conf = NULL;
     enum weir_status status = wr_client_conf(&client, &conf, err);
     if (status == WEIR_OK) {
+        prepare_nudges(consumer, conf);
         rd_kafka_conf_set_error_cb(conf, on_error);
         if (member) {
             rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -641,6 +703,7 @@ void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
             n = take_batch(consumer, 0, n, max);
         }
     }
+    nudge(consumer);
     *out_count = deliver(consumer, n);
 }
 
