@@ -25,8 +25,7 @@ size_t wr_store_share(const struct weir_store *store)
     return env->options.warm_bytes / (tables ? tables : 1);
 }
 
-/* ---- the database ----------------------------------------------------------
- */
+/* ---- the database ------------------------------------------------- */
 
 /* Reads the mark of a store; *out_found tells whether there is one. */
 static enum weir_status mark_load(struct weir_store *store, struct wr_mark *out,
@@ -141,8 +140,7 @@ static enum weir_status base_ready(struct wr_task_state *state,
     return wr_state_base_open(state, true, err);
 }
 
-/* ---- run -------------------------------------------------------------------
- */
+/* ---- run ---------------------------------------------------------- */
 
 static void prefetch(const struct wr_down *down, size_t i)
 {
@@ -220,8 +218,7 @@ void wr_down_run(struct wr_down *down)
     down->took_ns = wr_mono_ns() - start_ns;
 }
 
-/* ---- start -----------------------------------------------------------------
- */
+/* ---- start -------------------------------------------------------- */
 
 static void down_free(struct wr_down *down)
 {
@@ -307,8 +304,7 @@ static enum weir_status down_start(struct weir_store *store,
     return WEIR_OK;
 }
 
-/* ---- end -------------------------------------------------------------------
- */
+/* ---- end ---------------------------------------------------------- */
 
 static void garbage_free(struct weir_store *store, struct wr_down *down)
 {

@@ -50,8 +50,7 @@ struct weir_iterator {
     struct wr_rocks_iter *base; /* NULL: ended */
 };
 
-/* ---- the table's side ------------------------------------------------------
- */
+/* ---- the table's side --------------------------------------------- */
 
 static uint32_t value_seen(const struct weir_iterator *it,
                            const struct wr_entry *entry)
@@ -182,8 +181,7 @@ static enum weir_status table_open(struct weir_iterator *it)
     return WEIR_OK;
 }
 
-/* ---- the base's side -------------------------------------------------------
- */
+/* ---- the base's side ---------------------------------------------- */
 
 static bool in_range(const struct weir_iterator *it, struct weir_bytes key)
 {
@@ -249,8 +247,7 @@ static void base_step(struct weir_iterator *it)
     base_check(it);
 }
 
-/* ---- both ------------------------------------------------------------------
- */
+/* ---- both --------------------------------------------------------- */
 
 static void iterator_release(struct weir_iterator *it)
 {

@@ -146,8 +146,7 @@ void wr_order_sort(struct wr_sort_item *items, size_t count,
     sort_from(items, count, spare, 0);
 }
 
-/* ---- index ----------------------------------------------------------------
- */
+/* ---- index -------------------------------------------------------- */
 
 void wr_order_done(struct wr_order *order)
 {

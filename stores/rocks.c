@@ -84,8 +84,7 @@ static enum weir_status failed(char *text, const char *path,
     return status;
 }
 
-/* ---- environment ----------------------------------------------------------
- */
+/* ---- environment -------------------------------------------------- */
 
 static void options_set(struct wr_rocks_env *env, size_t write_buffer_bytes)
 {
@@ -183,8 +182,7 @@ size_t wr_rocks_env_cached(const struct wr_rocks_env *env)
     return rocksdb_cache_get_usage(env->cache);
 }
 
-/* ---- database --------------------------------------------------------------
- */
+/* ---- database ----------------------------------------------------- */
 
 /* Whether a directory entry begins with one of the names. */
 static bool has_file(const char *path, const char *prefix)
@@ -441,8 +439,7 @@ enum weir_status wr_rocks_clear(struct wr_rocks *db, int i,
     return WEIR_OK;
 }
 
-/* ---- sorted files ----------------------------------------------------------
- */
+/* ---- sorted files ------------------------------------------------- */
 
 enum weir_status wr_rocks_file_new(struct wr_rocks *db, int i,
                                    struct wr_rocks_file **out,
@@ -521,8 +518,7 @@ void wr_rocks_file_done(struct wr_rocks_file *file)
     free(file);
 }
 
-/* ---- iterators -------------------------------------------------------------
- */
+/* ---- iterators ---------------------------------------------------- */
 
 struct wr_rocks_iter *wr_rocks_iter_new(struct wr_rocks *db, int i)
 {

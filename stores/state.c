@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A task's state directory and the life of its stores: open, commit, abort,
- * restore, close.
+ * close.
  *
  *   <dir>/.lock      held while open
  *   <dir>/rocksdb    the base of all stores that have one (rocks.c)
@@ -19,17 +19,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A table may be dirty in this part of its share before that goes down, and in
- * two such parts more while it is on its way. */
-#define DOWN_PART      3u
-#define DOWN_EVERY_MS  INT64_C(30000)
-#define RETRY_MS       INT64_C(1000)
-#define RESTORED_DOWN  10000u /* restored entries worth a write-down at once */
-#define PREFETCH       8u
-#define TASK_LABEL_MAX 64u
+#define DOWN_EVERY_MS INT64_C(30000)
+#define RETRY_MS      INT64_C(1000)
+#define PREFETCH      8u
 
-/* ---- errors ----------------------------------------------------------------
- */
+/* ---- errors ------------------------------------------------------- */
 
 static bool state_path(const struct wr_task_state *state, const char *name,
                        char **out)
@@ -83,84 +77,7 @@ const char *wr_task_state_rebuilt(const struct wr_task_state *state)
     return state->rebuilt.status != WEIR_OK ? state->rebuilt.text : NULL;
 }
 
-/* ---- metrics ---------------------------------------------------------------
- */
-
-static void series_make(struct weir_store *store)
-{
-    static const char *const layers[WR_STORE_READS] = {"uncommitted", "warm",
-                                                       "rocksdb"};
-    struct wr_metrics *metrics = store->state->env->options.metrics;
-    if (!metrics) {
-        return;
-    }
-    const char *dir = store->state->dir ? store->state->dir : "";
-    const char *slash = strrchr(dir, '/');
-    char *label = NULL;
-    if (asprintf(&label, "task=\"%.*s\",store=\"%s\"", (int)TASK_LABEL_MAX,
-                 slash ? slash + 1 : dir, store->spec->name) < 0) {
-        return;
-    }
-    struct wr_store_series *series = &store->series;
-    for (int i = 0; i < WR_STORE_READS; i++) {
-        char *read = NULL;
-        if (asprintf(&read, "%s,layer=\"%s\"", label, layers[i]) >= 0) {
-            series->reads[i] =
-                wr_metric_get(metrics, WR_COUNTER, "weir_store_reads_total",
-                              read, "Gets, by the layer that answered.");
-            free(read);
-        }
-    }
-    series->writes =
-        wr_metric_get(metrics, WR_COUNTER, "weir_store_writes_total", label,
-                      "Puts and deletes.");
-    series->evictions =
-        wr_metric_get(metrics, WR_COUNTER, "weir_store_evictions_total", label,
-                      "Warm entries that gave way.");
-    series->bytes = wr_metric_get(metrics, WR_GAUGE, "weir_store_bytes", label,
-                                  "Bytes of a store in memory.");
-    series->dirty = wr_metric_get(
-        metrics, WR_GAUGE, "weir_store_dirty_bytes", label,
-        "Committed bytes that have not been written down to RocksDB.");
-    series->uncommitted =
-        wr_metric_get(metrics, WR_GAUGE, "weir_store_uncommitted_bytes", label,
-                      "Bytes written in the last commit interval.");
-    series->keys = wr_metric_get(metrics, WR_GAUGE, "weir_store_keys_estimate",
-                                 label, "About how many keys the store has.");
-    series->downs =
-        wr_metric_get(metrics, WR_COUNTER, "weir_store_write_downs_total",
-                      label, "Sorted files written down to RocksDB.");
-    series->down_bytes =
-        wr_metric_get(metrics, WR_COUNTER, "weir_store_write_down_bytes_total",
-                      label, "Bytes of these files.");
-    series->down_seconds = wr_metric_get(
-        metrics, WR_HISTOGRAM, "weir_store_write_down_duration_seconds", label,
-        "How long a write-down took.");
-    free(label);
-}
-
-static void series_publish(struct weir_store *store, size_t uncommitted_bytes)
-{
-    struct wr_store_series *series = &store->series;
-    struct wr_store_stats *stats = &store->stats;
-    if (series->writes) {
-        for (int i = 0; i < WR_STORE_READS; i++) {
-            if (series->reads[i]) {
-                wr_metric_add(series->reads[i], stats->reads[i]);
-            }
-        }
-        wr_metric_add(series->writes, stats->writes);
-        wr_metric_add(series->evictions, stats->evictions);
-        wr_metric_set(series->bytes, (int64_t)wr_table_bytes(&store->table));
-        wr_metric_set(series->dirty, (int64_t)wr_store_dirty_bytes(store));
-        wr_metric_set(series->uncommitted, (int64_t)uncommitted_bytes);
-        wr_metric_set(series->keys, weir_store_approximate_count(store));
-    }
-    *stats = (struct wr_store_stats){0};
-}
-
-/* ---- open ------------------------------------------------------------------
- */
+/* ---- open --------------------------------------------------------- */
 
 static void store_init(struct wr_task_state *state, int index,
                        const struct weir_store_spec *spec)
@@ -181,7 +98,7 @@ static void store_init(struct wr_task_state *state, int index,
     if (store->based) {
         atomic_fetch_add(&state->env->warm_tables, 1);
     }
-    series_make(store);
+    wr_store_series_make(store);
 }
 
 static void store_done(struct weir_store *store)
@@ -373,7 +290,7 @@ void wr_task_state_close(struct wr_task_state *state, bool clean)
         if (clean && wr_store_down(&state->stores[i], NULL) != WEIR_OK) {
             clean = false;
         }
-        series_publish(&state->stores[i], 0);
+        wr_store_series_publish(&state->stores[i], 0);
         store_done(&state->stores[i]);
     }
     wr_rocks_close(state->rocks);
@@ -391,8 +308,7 @@ struct weir_store *wr_task_state_store(struct wr_task_state *state, int index)
     return &state->stores[index];
 }
 
-/* ---- commit and abort ------------------------------------------------------
- */
+/* ---- commit and abort --------------------------------------------- */
 
 size_t wr_task_state_uncommitted_bytes(const struct wr_task_state *state)
 {
@@ -412,9 +328,7 @@ size_t wr_task_state_cached_bytes(const struct wr_task_state *state)
     return bytes;
 }
 
-/* Makes the entry dirty after its committed value changed; `before` is what it
- * took when it was dirty already. */
-static void entry_dirty(struct weir_store *store, uint32_t ref, size_t before)
+void wr_store_entry_dirty(struct weir_store *store, uint32_t ref, size_t before)
 {
     struct wr_entry *entry = wr_entry_at(&store->table, ref);
     size_t after = wr_store_entry_bytes(store, ref, entry->committed);
@@ -425,7 +339,7 @@ static void entry_dirty(struct weir_store *store, uint32_t ref, size_t before)
     }
 }
 
-static size_t dirty_bytes_of(const struct weir_store *store, uint32_t ref)
+size_t wr_store_dirty_bytes_of(const struct weir_store *store, uint32_t ref)
 {
     const struct wr_entry *entry = wr_entry_at(&store->table, ref);
     return wr_entry_has(entry, WR_DIRTY)
@@ -439,7 +353,7 @@ static void entry_commit(struct weir_store *store, uint32_t ref)
     struct wr_entry *entry = wr_entry_at(table, ref);
     uint32_t current = entry->current;
     uint32_t seen = entry->seen;
-    size_t before = dirty_bytes_of(store, ref);
+    size_t before = wr_store_dirty_bytes_of(store, ref);
     if (!wr_entry_has(entry, WR_DOWN)) {
         wr_value_free(table, entry->committed);
     } else {
@@ -460,13 +374,13 @@ static void entry_commit(struct weir_store *store, uint32_t ref)
     entry->current = entry->seen = WR_UNKNOWN;
     wr_entry_clear(entry, WR_TOUCHED | WR_CACHED);
     if (store->based) {
-        entry_dirty(store, ref, before);
+        wr_store_entry_dirty(store, ref, before);
     } else if (current == WR_ABSENT) {
         wr_store_forget(store, ref);
     }
 }
 
-static enum weir_status store_reserve_dirty(struct weir_store *store, size_t n)
+enum weir_status wr_store_reserve_dirty(struct weir_store *store, size_t n)
 {
     if (store->down &&
         store->down->garbage.count + n > store->down->garbage.cap) {
@@ -506,7 +420,7 @@ static void store_commit(struct weir_store *store, int64_t offset)
 static enum weir_status store_down_due(struct weir_store *store, bool start,
                                        bool late, struct weir_error *err)
 {
-    size_t large = wr_store_share(store) / DOWN_PART;
+    size_t large = wr_store_share(store) / WR_DOWN_PART;
     /* Writing faster than the disk takes it: wait rather than grow. */
     bool behind = store->down && store->dirty_bytes >= 2 * large;
     enum weir_status s = wr_store_down_end(store, behind, err);
@@ -552,7 +466,8 @@ enum weir_status wr_task_state_commit(struct wr_task_state *state,
                              "were not flushed",
                              store->spec->name, store->cached.count);
         }
-        enum weir_status s = store_reserve_dirty(store, store->touched.count);
+        enum weir_status s =
+            wr_store_reserve_dirty(store, store->touched.count);
         if (s != WEIR_OK) {
             return weir_fail(err, s, "store %s: commit: %s", store->spec->name,
                              weir_status_text(s));
@@ -562,7 +477,7 @@ enum weir_status wr_task_state_commit(struct wr_task_state *state,
         struct weir_store *store = &state->stores[i];
         size_t uncommitted = store->touched_bytes;
         store_commit(store, changelog_offsets[i]);
-        series_publish(store, uncommitted);
+        wr_store_series_publish(store, uncommitted);
     }
     if (state->down_ms < 0 || state->down_ms > now_ms) {
         state->down_ms =
@@ -610,130 +525,4 @@ void wr_task_state_abort(struct wr_task_state *state)
     for (int i = 0; i < state->store_count; i++) {
         store_abort(&state->stores[i]);
     }
-}
-
-/* ---- restore ---------------------------------------------------------------
- */
-
-int64_t wr_store_restore_from(const struct wr_task_state *state, int index)
-{
-    return state->stores[index].position + 1;
-}
-
-static enum weir_status restore_one(struct weir_store *store,
-                                    const struct wr_changelog_record *record)
-{
-    struct wr_table *table = &store->table;
-    uint32_t ref = wr_table_find(table, record->key);
-    enum weir_status s = WEIR_OK;
-    if (!ref) {
-        if (!record->value.data && store->base_empty) {
-            return WEIR_OK;
-        }
-        s = wr_table_insert(table, record->key, &ref);
-    }
-    if (s == WEIR_OK) {
-        s = store_reserve_dirty(store, 1);
-    }
-    if (s == WEIR_OK) {
-        s = wr_store_order(store, ref);
-    }
-    if (s != WEIR_OK) {
-        return s;
-    }
-    struct wr_entry *entry = wr_entry_at(table, ref);
-    size_t before = dirty_bytes_of(store, ref);
-    bool was = wr_value_is(entry->committed);
-    store->inexact |= entry->committed == WR_UNKNOWN && !store->base_empty;
-    if (record->value.data) {
-        s = wr_value_set(table, &entry->committed, record->value,
-                         record->timestamp_ms, false);
-    } else {
-        wr_value_free(table, entry->committed);
-        entry->committed = WR_ABSENT;
-    }
-    if (s != WEIR_OK) {
-        return s;
-    }
-    store->count += (record->value.data ? 1 : 0) - (was ? 1 : 0);
-    if (store->based) {
-        entry_dirty(store, ref, before);
-    } else if (!record->value.data) {
-        wr_store_forget(store, ref);
-    }
-    return WEIR_OK;
-}
-
-enum weir_status wr_store_restore(struct wr_task_state *state, int index,
-                                  const struct wr_changelog_record *records,
-                                  size_t count, struct weir_error *err)
-{
-    struct weir_store *store = &state->stores[index];
-    size_t limit = wr_store_share(store) / DOWN_PART;
-    enum weir_status ended = wr_store_down_end(store, true, err);
-    if (ended != WEIR_OK) {
-        return ended;
-    }
-    wr_iterators_detach(store);
-    for (size_t i = 0; i < count; i++) {
-        if (records[i].offset <= store->position) {
-            continue; /* a batch that failed half-way comes again */
-        }
-        enum weir_status s = restore_one(store, &records[i]);
-        if (s != WEIR_OK) {
-            return weir_fail(err, s,
-                             "store %s: restore of changelog offset %lld: %s",
-                             store->spec->name, (long long)records[i].offset,
-                             weir_status_text(s));
-        }
-        store->position = records[i].offset;
-        if (store->based && store->dirty_bytes > limit) {
-            s = wr_store_down(store, err);
-            if (s != WEIR_OK) {
-                return s;
-            }
-        }
-        wr_store_shrink(store, 0);
-    }
-    return WEIR_OK;
-}
-
-enum weir_status wr_store_restored(struct wr_task_state *state, int index,
-                                   int64_t offset, struct weir_error *err)
-{
-    struct weir_store *store = &state->stores[index];
-    if (offset > store->position) {
-        store->position = offset;
-    }
-    if (store->dirty.count >= RESTORED_DOWN) {
-        return wr_store_down(store, err);
-    }
-    return WEIR_OK;
-}
-
-enum weir_status wr_store_wipe(struct wr_task_state *state, int index,
-                               struct weir_error *err)
-{
-    struct weir_store *store = &state->stores[index];
-    enum weir_status ended = wr_store_down_end(store, true, NULL);
-    (void)ended; /* what it was about goes anyway */
-    wr_iterators_kill(store);
-    wr_rocks_unpin(store->pin);
-    store->pin = NULL;
-    if (store->based && state->rocks && !store->base_empty) {
-        enum weir_status s = wr_rocks_clear(state->rocks, index, err);
-        if (s != WEIR_OK) {
-            return weir_fail_prefix(err, s, "store %s: wipe",
-                                    store->spec->name);
-        }
-    }
-    wr_order_done(&store->order);
-    wr_table_reset(&store->table);
-    store->touched.count = store->cached.count = store->dirty.count = 0;
-    store->touched_bytes = store->cached_bytes = store->dirty_bytes = 0;
-    store->position = store->stored = -1;
-    store->count = store->count_delta = 0;
-    store->inexact = store->stuck = false;
-    store->base_empty = true;
-    return WEIR_OK;
 }

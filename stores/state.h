@@ -48,6 +48,10 @@ struct wr_down {
     bool done;            /* guarded by the environment's lock */
 };
 
+/* A table may be dirty in this part of its share before that goes down, and in
+ * two such parts more while it is on its way. */
+#define WR_DOWN_PART 3u
+
 struct wr_store_env {
     struct wr_store_env_options options;
     struct wr_rocks_env *rocks;
@@ -144,6 +148,23 @@ struct wr_task_state {
  *  corruption is also marked on disk, so that the next open sees it. */
 enum weir_status wr_store_failed(struct weir_store *store,
                                  enum weir_status status);
+
+/** Makes an entry dirty after its committed value changed; `before` is what it
+ *  took when it was dirty already. Room was reserved. */
+void wr_store_entry_dirty(struct weir_store *store, uint32_t ref,
+                          size_t before);
+/** Bytes of an entry when it is dirty, else 0. */
+size_t wr_store_dirty_bytes_of(const struct weir_store *store, uint32_t ref);
+/** Room for n more dirty entries. Errors: WEIR_E_NOMEM. */
+WEIR_MUST_CHECK enum weir_status
+wr_store_reserve_dirty(struct weir_store *store, size_t n);
+
+/* ---- series.c ------------------------------------------------------------ */
+
+void wr_store_series_make(struct weir_store *store);
+/** Publishes what was counted since the last time. */
+void wr_store_series_publish(struct weir_store *store,
+                             size_t uncommitted_bytes);
 
 /* ---- store.c ------------------------------------------------------------- */
 

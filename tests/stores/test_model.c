@@ -155,8 +155,7 @@ static void check_value(struct weir_bytes got, struct cell want)
     }
 }
 
-/* ---- hooks -----------------------------------------------------------------
- */
+/* ---- hooks -------------------------------------------------------- */
 
 static enum weir_status on_log(void *user, int s, struct weir_bytes key,
                                struct weir_bytes value, int64_t timestamp_ms)
@@ -203,8 +202,7 @@ static int64_t on_timestamp(void *user)
     return ((struct model *)user)->clock_ms;
 }
 
-/* ---- steps -----------------------------------------------------------------
- */
+/* ---- steps -------------------------------------------------------- */
 
 static void step_get(struct model *m, int s)
 {

@@ -183,60 +183,6 @@ static void a_busy_store_goes_down_by_size(void **state)
     assert_in_range(wr_store_restore_from(f->state, ROWS), 10000, 20000);
 }
 
-static void restore_takes_up_where_the_base_ends(void **state)
-{
-    struct fixture *f = *state;
-    fill(f, true);
-    fixture_close(f, false);
-    fixture_open(f);
-    struct wr_changelog_record records[] = {
-        {weir_text("key-1"), weir_text("new"), 70, 1003},
-        {weir_text("key-2"), WEIR_NULL, 71, 1004},
-        {weir_text("more"), weir_text("1"), 72, 1006},
-        {weir_text("never"), WEIR_NULL, 73, 1007},
-    };
-    for (int s = 0; s < 3; s++) {
-        struct weir_store *store = fixture_store(f, s);
-        assert_status(WEIR_OK, wr_store_restore(f->state, s, records, 4, NULL));
-        assert_status(WEIR_OK, wr_store_restored(f->state, s, 1009, NULL));
-        assert_int_equal(wr_store_position(store), 1009);
-        assert_string_equal(must_get(store, "key-1"), "new");
-        assert_string_equal(must_get(store, "key-2"), "null");
-        assert_string_equal(must_get_committed(store, "more"), "1");
-        assert_string_equal(must_get(store, "key-3"),
-                            s == MEMORY ? "null" : "key-3");
-    }
-    struct weir_bytes value;
-    int64_t ts;
-    assert_status(WEIR_OK,
-                  weir_store_get_timestamped(fixture_store(f, STAMPED),
-                                             weir_text("more"), &value, &ts));
-    assert_int_equal(ts, 72);
-    wr_task_state_abort(f->state);
-    fixture_close(f, true);
-    fixture_open(f);
-    assert_int_equal(wr_store_restore_from(f->state, ROWS), 1010);
-    assert_string_equal(must_get(fixture_store(f, ROWS), "key-1"), "new");
-    assert_string_equal(must_get(fixture_store(f, ROWS), "key-2"), "null");
-}
-
-static void a_wiped_store_is_empty_and_the_others_are_not(void **state)
-{
-    struct fixture *f = *state;
-    fill(f, true);
-    assert_status(WEIR_OK, wr_store_wipe(f->state, ROWS, NULL));
-    for (int round = 0; round < 2; round++) {
-        assert_int_equal(wr_store_restore_from(f->state, ROWS), 0);
-        assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
-        assert_int_equal(weir_store_approximate_count(fixture_store(f, ROWS)),
-                         0);
-        assert_string_equal(must_get(fixture_store(f, STAMPED), "key-7"),
-                            "key-7");
-        fixture_close(f, true);
-        fixture_open(f);
-    }
-}
-
 static void stores_may_come_and_go(void **state)
 {
     struct fixture *f = *state;
@@ -270,8 +216,7 @@ static void rows_of_the_other_kind_are_restored_anew(void **state)
     assert_non_null(strstr(err.text, "rows"));
 }
 
-/* ---- damage ----------------------------------------------------------------
- */
+/* ---- damage ------------------------------------------------------- */
 
 /* The open fails, names `part` and the remedy; with leave, the base is moved
  * aside and the stores are empty. */
@@ -400,41 +345,6 @@ static void names_must_differ(void **state)
     assert_non_null(strstr(err.text, "rows"));
 }
 
-static void what_a_store_does_can_be_measured(void **state)
-{
-    struct fixture *f = *state;
-    struct wr_metrics *metrics;
-    struct wr_buf text;
-    struct weir_error err = {0};
-    fixture_close(f, false);
-    wr_store_env_free(f->env);
-    assert_status(WEIR_OK, wr_metrics_new(&metrics));
-    struct wr_store_env_options options = {.warm_bytes = 1 << 20,
-                                           .metrics = metrics};
-    assert_ok(wr_store_env_new(&options, &f->env, &err), err);
-    fixture_open(f);
-    fill(f, true);
-    must_get(fixture_store(f, ROWS), "key-7");
-    must_commit(f, 31001);
-    wr_buf_init(&text, 1 << 20);
-    wr_metrics_render(metrics, &text);
-    const char *all = wr_buf_text(&text);
-    assert_non_null(strstr(
-        all, "weir_store_writes_total{task=\"0_0\",store=\"rows\"} 1000"));
-    assert_non_null(strstr(all, "weir_store_reads_total{task=\"0_0\",store="
-                                "\"rows\",layer=\"warm\"} 1"));
-    assert_non_null(strstr(
-        all, "weir_store_keys_estimate{task=\"0_0\",store=\"rows\"} 1000"));
-    assert_non_null(strstr(
-        all, "weir_store_write_downs_total{task=\"0_0\",store=\"rows\"} 1"));
-    assert_non_null(strstr(all, "weir_rocksdb_block_cache_bytes"));
-    wr_buf_done(&text);
-    fixture_close(f, false);
-    wr_store_env_free(f->env);
-    f->env = NULL;
-    wr_metrics_free(metrics);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -445,8 +355,6 @@ int main(void)
         TEST(without_a_write_down_nothing_touches_the_disk),
         TEST(a_quiet_store_goes_down_by_time),
         TEST(a_busy_store_goes_down_by_size),
-        TEST(restore_takes_up_where_the_base_ends),
-        TEST(a_wiped_store_is_empty_and_the_others_are_not),
         TEST(stores_may_come_and_go),
         TEST(rows_of_the_other_kind_are_restored_anew),
         TEST(a_missing_current_is_found),
@@ -457,7 +365,6 @@ int main(void)
         TEST(a_flipped_block_is_found_when_it_is_read),
         TEST(a_state_without_a_directory_lives_in_memory),
         TEST(names_must_differ),
-        TEST(what_a_store_does_can_be_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

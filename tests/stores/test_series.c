@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a store tells about itself. */
+#include "tests/stores/fixture.h"
+
+enum { ROWS, STAMPED, MEMORY };
+
+static struct weir_store_spec specs[3];
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    fixture_init(&f, 1 << 20);
+    specs[ROWS] = (struct weir_store_spec){.name = "rows"};
+    specs[STAMPED] =
+        (struct weir_store_spec){.name = "stamped", .timestamped = true};
+    specs[MEMORY] =
+        (struct weir_store_spec){.name = "memory", .engine = WEIR_MEMORY};
+    for (int i = 0; i < 3; i++) {
+        specs[i].size = sizeof(specs[i]);
+        fixture_add(&f, &specs[i]);
+    }
+    fixture_open(&f);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
+/* A thousand rows in each store, committed; written down when `down`. */
+static void fill(struct fixture *f, bool down)
+{
+    char key[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key-%d", i);
+        for (int s = 0; s < f->store_count; s++) {
+            must_put(fixture_store(f, s), key, key);
+        }
+    }
+    must_commit(f, 1);
+    if (down) {
+        must_commit(f, 31000);
+    }
+}
+
+static void what_a_store_does_can_be_measured(void **state)
+{
+    struct fixture *f = *state;
+    struct wr_metrics *metrics;
+    struct wr_buf text;
+    struct weir_error err = {0};
+    fixture_close(f, false);
+    wr_store_env_free(f->env);
+    assert_status(WEIR_OK, wr_metrics_new(&metrics));
+    struct wr_store_env_options options = {.warm_bytes = 1 << 20,
+                                           .metrics = metrics};
+    assert_ok(wr_store_env_new(&options, &f->env, &err), err);
+    fixture_open(f);
+    fill(f, true);
+    must_get(fixture_store(f, ROWS), "key-7");
+    must_commit(f, 31001);
+    wr_buf_init(&text, 1 << 20);
+    wr_metrics_render(metrics, &text);
+    const char *all = wr_buf_text(&text);
+    assert_non_null(strstr(
+        all, "weir_store_writes_total{task=\"0_0\",store=\"rows\"} 1000"));
+    assert_non_null(strstr(all, "weir_store_reads_total{task=\"0_0\",store="
+                                "\"rows\",layer=\"warm\"} 1"));
+    assert_non_null(strstr(
+        all, "weir_store_keys_estimate{task=\"0_0\",store=\"rows\"} 1000"));
+    assert_non_null(strstr(
+        all, "weir_store_write_downs_total{task=\"0_0\",store=\"rows\"} 1"));
+    assert_non_null(strstr(all, "weir_rocksdb_block_cache_bytes"));
+    wr_buf_done(&text);
+    fixture_close(f, false);
+    wr_store_env_free(f->env);
+    f->env = NULL;
+    wr_metrics_free(metrics);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_a_store_does_can_be_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
