@@ -29,6 +29,9 @@ enum wr_exit wr_exit_of(enum weir_status status)
         {WEIR_E_TIMEOUT, WR_EXIT_UNREACHABLE},
         {WEIR_E_NOTFOUND, WR_EXIT_NOTFOUND},
         {WEIR_E_INCOMPATIBLE, WR_EXIT_INCOMPATIBLE},
+        {WEIR_E_CORRUPT, WR_EXIT_INCOMPATIBLE},
+        {WEIR_E_LOCKED, WR_EXIT_IN_USE},
+        {WEIR_E_EXISTS, WR_EXIT_IN_USE},
         {WEIR_E_DECODE, WR_EXIT_POISON},
         {WEIR_E_PROCESSOR, WR_EXIT_POISON},
     };

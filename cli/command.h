@@ -16,10 +16,12 @@ enum wr_exit {
     WR_EXIT_FAILED = 1, /* anything without a code of its own */
     WR_EXIT_USAGE = 2,  /* the command line or the configuration is wrong */
     WR_EXIT_LOAD = 3,   /* the application does not load */
-    WR_EXIT_UNREACHABLE = 4,  /* broker or worker does not answer */
-    WR_EXIT_NOTFOUND = 5,     /* topic, group, store or key is not there */
-    WR_EXIT_INCOMPATIBLE = 6, /* state or topology does not fit */
-    WR_EXIT_POISON = 7        /* a record cannot be processed */
+    WR_EXIT_UNREACHABLE = 4, /* broker or worker does not answer */
+    WR_EXIT_NOTFOUND = 5,    /* topic, group, store or key is not there */
+    WR_EXIT_INCOMPATIBLE =
+        6,              /* state or topology does not fit, or is damaged */
+    WR_EXIT_POISON = 7, /* a record cannot be processed */
+    WR_EXIT_IN_USE = 8  /* folder, port or name is taken */
 };
 
 /** The exit code for a failure's status. */

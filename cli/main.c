@@ -18,7 +18,8 @@ static const char about[] =
 static const char exit_codes[] =
     "Exit status: 0 ok, 1 failed, 2 wrong usage or configuration, 3 the "
     "application\ndoes not load, 4 broker or worker does not answer, 5 not "
-    "found, 6 state or\ntopology does not fit, 7 a record cannot be processed.";
+    "found, 6 state or\ntopology does not fit or is damaged, 7 a record cannot "
+    "be processed, 8 folder,\nport or name in use.";
 
 /* Words of argv that make the name of `command`: 0 when it is another. */
 static int words_matched(const struct wr_cli_command *command, int argc,

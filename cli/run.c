@@ -62,7 +62,7 @@ int wr_broker_child_run(void *arg, int slot, int ready_fd)
                       "weir: to use a broker that is there already, say -X "
                       "bootstrap.servers=HOST:PORT\n",
                       err.text);
-        return s == WEIR_E_NOSPACE ? WR_EXIT_FAILED : WR_EXIT_USAGE;
+        return (int)wr_exit_of(s);
     }
     struct sigaction action = {.sa_handler = on_stop_signal};
     (void)sigaction(SIGTERM, &action, NULL);

@@ -56,6 +56,7 @@ static bool is_final(int code, bool was_ready)
     return code == WR_EXIT_USAGE || code == WR_EXIT_LOAD ||
            code == WR_EXIT_INCOMPATIBLE || code == WR_EXIT_POISON ||
            (code == WR_EXIT_UNREACHABLE && !was_ready) ||
+           (code == WR_EXIT_IN_USE && !was_ready) ||
            (code == WR_EXIT_NOTFOUND && !was_ready);
 }
 

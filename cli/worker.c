@@ -83,9 +83,7 @@ static enum weir_status start_http(struct worker *w, struct weir_error *err)
     enum weir_status s =
         wr_http_start(w->pool->http_host, (uint16_t)port, &w->http, err);
     if (s != WEIR_OK) {
-        return s == WEIR_E_EXISTS ? weir_fail_prefix(err, WEIR_E_CONFIG,
-                                                     "worker %d", w->slot + 1)
-                                  : s;
+        return weir_fail_prefix(err, s, "worker %d", w->slot + 1);
     }
     char address[300];
     const char *host = *w->pool->http_host ? w->pool->http_host : "127.0.0.1";
