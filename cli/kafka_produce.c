@@ -237,9 +237,20 @@ static enum weir_status open_client(const struct wr_cli *cli, struct produce *p,
         return s;
     }
     p->topic = rd_kafka_topic_new(p->door.client, cli->operands[0], NULL);
-    return p->topic ? WEIR_OK
-                    : wr_door_fail(&p->door, rd_kafka_last_error(), NULL, err,
-                                   "topic '%s'", cli->operands[0]);
+    if (!p->topic) {
+        return wr_door_fail(&p->door, rd_kafka_last_error(), NULL, err,
+                            "topic '%s'", cli->operands[0]);
+    }
+    /* Nobody there is told now, not when the first record has timed out. */
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(p->door.client, 0, p->topic, &md, p->door.timeout_ms);
+    if (code) {
+        return wr_door_fail(&p->door, code, NULL, err, "topic '%s'",
+                            cli->operands[0]);
+    }
+    rd_kafka_metadata_destroy(md);
+    return WEIR_OK;
 }
 
 int wr_produce(struct wr_cli *cli)

@@ -47,6 +47,22 @@ static enum weir_status set_default(struct worker *w, const char *name,
     return weir_config_set(w->config, name, value, err);
 }
 
+/* application.id: as set, else as the program says, else its file's name. */
+static enum weir_status name_application(struct worker *w,
+                                         struct weir_error *err)
+{
+    const char *id = wr_application_id(w->application);
+    const char *path = w->pool->application;
+    const char *slash = strrchr(path, '/');
+    char name[256];
+    (void)snprintf(name, sizeof(name), "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name) {
+        *dot = '\0';
+    }
+    return set_default(w, "application.id", id ? id : name, err);
+}
+
 /* A respawned worker keeps its name in the group, and so gets its tasks back.
  */
 static enum weir_status name_in_group(struct worker *w, struct weir_error *err)
@@ -97,26 +113,34 @@ static enum weir_status start_http(struct worker *w, struct weir_error *err)
     return s;
 }
 
-static enum weir_status make(struct worker *w, struct weir_error *err)
+static enum weir_status load(struct worker *w, struct weir_error *err)
 {
     enum weir_status s = wr_config_copy(w->pool->config, &w->config, err);
-    s = s == WEIR_OK
-            ? wr_application_load(w->pool->application, w->config->options,
-                                  &w->application, err)
-            : s;
-    s = s == WEIR_OK ? set_default(w, "application.id",
-                                   wr_application_id(w->application), err)
-                     : s;
-    s = s == WEIR_OK ? name_in_group(w, err) : s;
-    s = s == WEIR_OK ? start_http(w, err) : s;
-    if (s != WEIR_OK) {
-        return s;
+    if (s == WEIR_OK) {
+        s = wr_application_load(w->pool->application, w->config->options,
+                                &w->application, err);
     }
-    s = weir_app_new(wr_application_take_topology(w->application), w->config,
-                     &w->app, err);
-    if (s == WEIR_OK && w->http) {
+    s = s == WEIR_OK ? name_application(w, err) : s;
+    return s == WEIR_OK ? name_in_group(w, err) : s;
+}
+
+static enum weir_status make_app(struct worker *w, struct weir_error *err)
+{
+    struct weir_topology *t = wr_application_take_topology(w->application);
+    enum weir_status s = weir_app_new(t, w->config, &w->app, err);
+    if (s != WEIR_OK) {
+        weir_topology_free(t);
+    } else if (w->http) {
         wr_http_attach(w->http, w->app);
     }
+    return s;
+}
+
+static enum weir_status make(struct worker *w, struct weir_error *err)
+{
+    enum weir_status s = load(w, err);
+    s = s == WEIR_OK ? start_http(w, err) : s;
+    s = s == WEIR_OK ? make_app(w, err) : s;
     if (s == WEIR_OK && w->pool->own_broker) {
         s = wr_ensure_topics(w->app, w->config, err);
     }
