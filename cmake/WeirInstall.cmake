@@ -27,6 +27,9 @@ function(weir_shared_library)
   set_target_properties(weir_library PROPERTIES
     OUTPUT_NAME weir EXPORT_NAME weir LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  if(NOT WEIR_SANITIZE) # a sanitizer's functions come with the program
+    target_link_options(weir_library PRIVATE -Wl,-z,defs)
+  endif()
   target_include_directories(weir_library INTERFACE
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endfunction()
