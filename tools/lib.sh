@@ -35,12 +35,17 @@ need_packages() {
         sudo=(sudo)
     fi
     echo "$tool: installing ${missing[*]}" >&2
+    local log
+    log=$(mktemp)
     if ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive sh -c \
         'apt-get -qq update && exec apt-get -qq install -y --no-install-recommends "$@"' sh "${missing[@]}" \
-        </dev/null >&2; then
+        </dev/null >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
         echo "$tool: apt-get could not install: ${missing[*]}" >&2
         exit 2
     fi
+    rm -f "$log"
 }
 
 # How many jobs at once: a compiler of C takes little memory, so one for each processor.

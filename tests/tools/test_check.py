@@ -131,7 +131,7 @@ class Check(unittest.TestCase):
     def test_without_root_and_sudo_they_are_named_only(self):
         tree = Tree(dpkg_query="exit 1\n", id="echo 1000\n")
         self.addCleanup(tree.done)
-        for name in ("bash", "dirname", "nproc", "cat"):
+        for name in ("bash", "dirname", "nproc", "cat", "mktemp"):
             os.symlink(shutil.which(name), os.path.join(tree.bin, name))
         for tool in ("check", "demo"):
             status, _, error = tree.run(tool, path=tree.bin)
@@ -141,7 +141,7 @@ class Check(unittest.TestCase):
     def test_on_another_system_the_packages_are_named(self):
         tree = Tree()
         self.addCleanup(tree.done)
-        for name in ("bash", "dirname", "nproc", "cat"):
+        for name in ("bash", "dirname", "nproc", "cat", "mktemp"):
             os.symlink(shutil.which(name), os.path.join(tree.bin, name))
         for tool in ("check", "demo"):
             status, _, error = tree.run(tool, path=tree.bin)
