@@ -81,6 +81,8 @@ static bool in_class(int c, int letter)
         return isalnum(c);
     case 'x':
         return isxdigit(c);
+    case 'z':
+        return c == 0;
     default:
         return false;
     }
@@ -90,7 +92,7 @@ static bool in_class(int c, int letter)
 static void set_add_escaped(struct item *item, uint8_t letter)
 {
     int lower = tolower(letter);
-    if (!strchr("acdglpsuwx", lower) || !letter) {
+    if (!strchr("acdglpsuwxz", lower) || !letter) {
         set_add(item, letter);
         return;
     }
