@@ -276,6 +276,8 @@ enum weir_status weir_app_start(struct weir_app *app, struct weir_error *err)
                          "an application can be started once");
     }
     enum weir_status status = open_local(app, err);
+    wr_log(WR_DEBUG, "app", "starting", "application=%s state=%s",
+           app->plan->application_id, app->state_dir);
     if (status == WEIR_OK) {
         status = wr_admin_new(app->options, app->client_base, &app->admin, err);
     }
@@ -284,6 +286,8 @@ enum weir_status weir_app_start(struct weir_app *app, struct weir_error *err)
                                             &app->topics, &app->layout, err);
     }
     if (status == WEIR_OK) {
+        wr_log(WR_DEBUG, "app", "topics-known", "topics=%zu tasks=%d",
+               app->topics.count, (int)app->layout.total);
         status = start_workers(app, err);
     }
     atomic_store(&app->started, status == WEIR_OK);

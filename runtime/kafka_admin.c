@@ -28,6 +28,7 @@ static const struct wr_client_setting admin_defaults[] = {
     {"fetch.error.backoff.ms", "20"},
     {NULL, NULL}};
 static const struct wr_client_setting admin_forced[] = {
+    {"auto.offset.reset", "earliest"},
     {"enable.partition.eof", "true"},
     {"allow.auto.create.topics", "false"},
     {"enable.auto.commit", "false"},
@@ -486,8 +487,9 @@ enum weir_status wr_admin_read(struct wr_admin *admin, const char *topic,
                                void *user, struct weir_error *err)
 {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(admin->rk, topic, NULL);
-    if (!rkt || rd_kafka_consume_start(rkt, partition,
-                                       RD_KAFKA_OFFSET_BEGINNING) != 0) {
+    /* offset 0, not "beginning": that would be one more question, which
+     * librdkafka asks half a second late; where 0 is gone, earliest is taken */
+    if (!rkt || rd_kafka_consume_start(rkt, partition, 0) != 0) {
         int code = (int)rd_kafka_last_error();
         if (rkt) {
             rd_kafka_topic_destroy(rkt);

@@ -27,6 +27,7 @@
 
 #define COMMITTED_TIMEOUT_MS 2000
 #define RESTORE_WAIT_MS      5
+#define OPEN_SLICE_MS        5 /* begin no further task after that in a turn */
 
 struct wr_worker_task *wr_worker_find(struct wr_worker *worker,
                                       struct wr_task_id id)
@@ -281,6 +282,7 @@ static enum weir_status step_open(struct wr_worker *worker,
                                   struct weir_error *err)
 {
     struct wr_task_env env = worker->task_env;
+    int64_t began_ns = wr_mono_ns();
     env.changelog_slot_base = t->slot_base;
     enum weir_status status = wr_task_new(worker->env->plan, t->id.subtopology,
                                           t->id.partition, &env, &t->task, err);
@@ -297,6 +299,8 @@ static enum weir_status step_open(struct wr_worker *worker,
         }
     }
     t->step = WR_STEP_CATCH_UP;
+    wr_log(WR_DEBUG, "worker", "task-opened", "task=%s us=%lld",
+           wr_task_name(t->task), (long long)(wr_mono_ns() - began_ns) / 1000);
     return begin_restores(worker, t, err);
 }
 
@@ -462,6 +466,8 @@ static enum weir_status step_begin(struct wr_worker *worker,
     }
     if (status == WEIR_OK && count > 0) {
         status = wr_consumer_assign(worker->consumer, rows, count, err);
+        wr_log(WR_DEBUG, "worker", "tasks-begun", "thread=%s inputs=%zu",
+               worker->name, count);
     }
     free(rows);
     return status;
@@ -486,20 +492,27 @@ enum weir_status wr_worker_advance(struct wr_worker *worker, bool *out_progress,
     size_t replayed = 0;
     size_t catching_up = 0;
     size_t beginning = 0;
+    size_t opening = 0;
     for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++) {
         struct wr_worker_task *t = worker->tasks[i];
-        if (t->step == WR_STEP_OPEN && t->try_at_ms <= now_ms) {
+        /* opening a folder takes long enough to let the others run between */
+        if (t->step == WR_STEP_OPEN && t->try_at_ms <= now_ms &&
+            wr_mono_ms() - now_ms < OPEN_SLICE_MS) {
             status = step_open(worker, t, err);
         }
         catching_up += t->step == WR_STEP_CATCH_UP && !restored(t);
+        opening += t->step == WR_STEP_OPEN && t->try_at_ms <= now_ms;
     }
     if (status == WEIR_OK && catching_up > 0) {
-        int wait = worker->polled > 0 ? 0 : RESTORE_WAIT_MS;
+        bool busy = worker->polled > 0 || opening > 0;
+        int wait = busy ? 0 : RESTORE_WAIT_MS;
         status = wr_restore_step(worker->restore, wait, &replayed, err);
     }
     for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++) {
         struct wr_worker_task *t = worker->tasks[i];
         if (t->step == WR_STEP_CATCH_UP && restored(t)) {
+            wr_log(WR_DEBUG, "worker", "task-restored", "task=%s stores=%zu",
+                   wr_task_name(t->task), t->restore_count);
             t->step = WR_STEP_BEGIN;
         }
         beginning += t->step == WR_STEP_BEGIN;
@@ -510,7 +523,7 @@ enum weir_status wr_worker_advance(struct wr_worker *worker, bool *out_progress,
     if (worker->unready != before) {
         wr_worker_snapshot(worker);
     }
-    *out_progress = catching_up > 0 || worker->unready != before;
+    *out_progress = catching_up > 0 || opening > 0 || worker->unready != before;
     return status;
 }
 
