@@ -123,9 +123,34 @@ static enum weir_status add_broker(struct wr_pool *pool, char *listen_on,
     return weir_config_set(pool->config, "bootstrap.servers", listen_on, err);
 }
 
+/* Port 0 is decided here, once for each worker: a worker that is started again
+ * keeps its address, which is what the others know it by. */
+static enum weir_status choose_http_ports(struct wr_pool *pool,
+                                          struct weir_error *err)
+{
+    enum weir_status s = WEIR_OK;
+    for (int i = 0; i < pool->workers && s == WEIR_OK; i++) {
+        char address[300];
+        char host[256];
+        pool->http_ports[i] = (uint16_t)(pool->http_port + i);
+        if (pool->http_port == 0) {
+            (void)snprintf(address, sizeof(address), "%s:0", pool->http_host);
+            s = wr_choose_port(address, sizeof(address), err);
+            s = s == WEIR_OK
+                    ? wr_address_parse(address, "--http", host, sizeof(host),
+                                       &pool->http_ports[i], err)
+                    : s;
+        }
+    }
+    return s;
+}
+
 int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
 {
     struct weir_error err = {0};
+    if (pool->http_port >= 0 && choose_http_ports(pool, &err) != WEIR_OK) {
+        return wr_cli_fail(&err);
+    }
     char listen_on[256];
     size_t count = 0;
     struct wr_child_spec *specs =

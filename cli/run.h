@@ -15,8 +15,9 @@ struct wr_pool {
     struct weir_config *config; /* owned by the pool's caller */
     int workers;
     char http_host[256];
-    int http_port;             /* of the first worker, the next has the next;
-                                  0: any; -1: no HTTP */
+    int http_port; /* of the first worker, the next has the next;
+                      0: any; -1: no HTTP */
+    uint16_t http_ports[WR_WORKERS_MAX]; /* by worker, once chosen */
     const char *http_file;     /* where workers note their addresses, or NULL */
     const char *broker_data;   /* folder of the included broker */
     const char *broker_listen; /* its HOST:PORT */

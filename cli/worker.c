@@ -95,9 +95,8 @@ static enum weir_status start_http(struct worker *w, struct weir_error *err)
     if (w->pool->http_port < 0) {
         return WEIR_OK;
     }
-    int port = w->pool->http_port == 0 ? 0 : w->pool->http_port + w->slot;
-    enum weir_status s =
-        wr_http_start(w->pool->http_host, (uint16_t)port, &w->http, err);
+    enum weir_status s = wr_http_start(
+        w->pool->http_host, w->pool->http_ports[w->slot], &w->http, err);
     if (s != WEIR_OK) {
         return weir_fail_prefix(err, s, "worker %d", w->slot + 1);
     }

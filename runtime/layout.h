@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many tasks each sub-topology has, and which partition of the anchor topic
- * stands for which task: those of sub-topology 0 first, in order of their
- * partition, then those of 1, and so on. Made once the partition counts of all
- * inputs are known. Immutable; thread: any. */
+ * stands for which task. Made once the partition counts of all inputs are
+ * known. Immutable; thread: any. */
 #ifndef WEIR_RUNTIME_LAYOUT_H
 #define WEIR_RUNTIME_LAYOUT_H
 
@@ -15,8 +14,8 @@ struct wr_task_id {
 };
 
 struct wr_layout {
-    int32_t *task_counts; /* by sub-topology */
-    int32_t *firsts;      /* by sub-topology: anchor partition of its task 0 */
+    int32_t *task_counts;     /* by sub-topology */
+    struct wr_task_id *tasks; /* by anchor partition */
     size_t subtopology_count;
     int32_t total; /* tasks in all */
 };
@@ -32,7 +31,7 @@ void wr_layout_done(struct wr_layout *layout);
  *  larger than it needs to be). */
 bool wr_layout_task(const struct wr_layout *layout, int32_t anchor_partition,
                     struct wr_task_id *out);
-/** The anchor partition of a task. */
+/** The anchor partition of a task; -1 when there is no such task. */
 int32_t wr_layout_anchor(const struct wr_layout *layout, struct wr_task_id id);
 
 #endif
