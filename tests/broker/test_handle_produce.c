@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/broker/wire.h"
+#include "tests/harness/weir_test.h"
+
+static struct test_broker broker;
+static struct test_client client;
+
+static int start(void **state)
+{
+    (void)state;
+    test_broker_start(&broker, NULL);
+    test_client_open(&client, &broker);
+    wire_topic(&client, "t", 2);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    test_client_close(&client);
+    test_broker_stop(&broker);
+    return 0;
+}
+
+static void offsets_follow_each_other_in_every_version(void **state)
+{
+    (void)state;
+    int64_t next = 0;
+    for (int16_t version = 3; version <= 12; version++) {
+        struct wr_produce_response_partition p =
+            wire_produce(&client, WIRE_PRODUCE(.topic = "t", .version = version,
+                                               .records = 3, .partition = 1));
+        assert_int_equal(p.error_code, 0);
+        assert_int_equal(p.base_offset, next);
+        assert_int_equal(p.log_append_time_ms, -1);
+        if (version >= 5) {
+            assert_int_equal(p.log_start_offset, 0);
+        }
+        next += 3;
+    }
+}
+
+static void what_cannot_be_appended_gets_kafkas_code(void **state)
+{
+    (void)state;
+    int64_t pid = 5;
+    static const char *const internal = "__transaction_state";
+    struct wr_init_producer_id_response made;
+    assert_int_equal(wire_init(&client, 2, "makes-the-topic", &made), 0);
+    const struct {
+        int16_t error;
+        const struct wire_produce *produce;
+    } rows[] = {
+        {3, WIRE_PRODUCE(.topic = "none")},
+        {3, WIRE_PRODUCE(.topic = "t", .partition = 2)},
+        {3, WIRE_PRODUCE(.topic = "t", .partition = -1)},
+        {17, WIRE_PRODUCE(.topic = internal)},
+        {21, WIRE_PRODUCE(.topic = "t", .acks = 2)},
+        {2, WIRE_PRODUCE(.topic = "t", .damage_at = 70)},
+        {100, WIRE_PRODUCE(.topic = "t", .version = 13)}, /* no id was sent */
+        {53, WIRE_PRODUCE(.topic = "t", .producer_id = pid, .producer_epoch = 0,
+                          .sequence = 0, .transactional = true)},
+        {49, WIRE_PRODUCE(.topic = "t", .producer_id = pid, .producer_epoch = 0,
+                          .sequence = 0, .transactional = true,
+                          .txn_id = "unknown")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct wr_produce_response_partition p =
+            wire_produce(&client, rows[i].produce);
+        if (p.error_code != rows[i].error) {
+            fail_msg("row %zu: %d instead of %d", i, p.error_code,
+                     rows[i].error);
+        }
+        assert_int_equal(p.base_offset, -1);
+    }
+}
+
+static void
+transactional_batch_needs_its_partition_in_the_transaction(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p;
+    assert_int_equal(wire_init(&client, 2, "x", &p), 0);
+#define IN_TXN(at, seq)                                                        \
+    wire_produce(&client, WIRE_PRODUCE(.topic = "t", .partition = (at),        \
+                                       .producer_id = p.producer_id,           \
+                                       .producer_epoch = p.producer_epoch,     \
+                                       .sequence = (seq),                      \
+                                       .transactional = true, .txn_id = "x"))  \
+        .error_code
+    assert_int_equal(IN_TXN(0, 0), 48);
+    assert_int_equal(wire_add(&client, 2, "x", &p, "t", 0), 0);
+    assert_int_equal(IN_TXN(0, 0), 0);
+    assert_int_equal(IN_TXN(1, 0), 48);
+    assert_int_equal(wire_end(&client, 2, "x", &p, true), 0);
+    assert_int_equal(IN_TXN(0, 1), 48); /* late */
+    p.producer_epoch--;
+    assert_int_equal(IN_TXN(0, 1), 47);
+#undef IN_TXN
+}
+
+static void acks_0_is_silent_and_an_error_closes_the_connection(void **state)
+{
+    (void)state;
+    struct test_client own;
+    test_client_open(&own, &broker);
+    (void)wire_produce(&own, WIRE_PRODUCE(.topic = "t", .acks = 0));
+    /* the next answer is that of the next request */
+    assert_int_equal(wire_produce(&own, WIRE_PRODUCE(.topic = "t")).error_code,
+                     0);
+    (void)wire_produce(&own, WIRE_PRODUCE(.topic = "none", .acks = 0));
+    assert_true(test_client_is_closed(&own));
+    test_client_close(&own);
+}
+
+static void same_batch_again_has_the_same_offset(void **state)
+{
+    (void)state;
+    struct wr_produce_response_partition p[3];
+    for (int i = 0; i < 3; i++) {
+        p[i] =
+            wire_produce(&client, WIRE_PRODUCE(.topic = "t", .producer_id = 900,
+                                               .producer_epoch = 0,
+                                               .sequence = i == 2 ? 5 : 0));
+    }
+    assert_int_equal(p[0].error_code, 0);
+    assert_int_equal(p[1].error_code, 0);
+    assert_int_equal(p[1].base_offset, p[0].base_offset);
+    assert_int_equal(p[2].error_code, 45); /* a gap */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(offsets_follow_each_other_in_every_version),
+        cmocka_unit_test(what_cannot_be_appended_gets_kafkas_code),
+        cmocka_unit_test(
+            transactional_batch_needs_its_partition_in_the_transaction),
+        cmocka_unit_test(acks_0_is_silent_and_an_error_closes_the_connection),
+        cmocka_unit_test(same_batch_again_has_the_same_offset),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
