@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * The metadata beside a committed offset, in Kafka Streams' format (base64):
+ *
  *   byte 0      version: 1 or 2
  *   bytes 1..8  partition time, int64
  *   bytes 9..   version 2: what processors keep (int32 count, then name and

@@ -1,4 +1,6 @@
-/* Flow tests: a broker in a child process and librdkafka against it. With
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Flow tests: a broker in a child process and librdkafka against it. With
  * WEIR_FLOW_BOOTSTRAP=HOST:PORT the same tests run on another broker, such as
  * Apache Kafka; WEIR_FLOW_CRASH is then a command that kills it with -9 and
  * starts it again on the same port. */

@@ -1,4 +1,6 @@
-/* Small topologies for the tests of this room: terse verbs over weir/weir.h. */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Small topologies for the tests of this room: terse verbs over weir/weir.h. */
 #ifndef WEIR_TESTS_RUNTIME_GRAPH_H
 #define WEIR_TESTS_RUNTIME_GRAPH_H
 
