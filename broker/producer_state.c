@@ -8,8 +8,15 @@
  *   e higher, or no batch yet f must be 0, else 45
  *   e equal, f..l remembered  a duplicate: the old offsets
  *   e equal, f == last + 1    next; 2147483647 is followed by 0
- *   e equal, else             45
+ *   e equal, else             45, but see below
  *   not transactional while p's transaction is open: 48
+ *
+ * Sequences of an aborted transaction are void: until the producer's next batch
+ * they may be used again. librdkafka does so when it aborts with batches under
+ * way, of which it cannot know whether they arrived; Kafka would take their
+ * successors for duplicates, acknowledge them and store nothing. A batch that
+ * is late and the same to the byte (its checksum says so) still is a duplicate.
+ * docs/notes/003.
  *
  * The snapshot is Kafka's, which keeps the last batch of each producer only:
  *   0  2  version 1
@@ -139,6 +146,8 @@ static enum weir_status producer_make(struct wr_producers *producers,
             .producer_epoch = -1,
             .coordinator_epoch = -1,
             .txn_first_offset = -1,
+            .txn_first_sequence = -1,
+            .void_from = -1,
         };
         if (wr_map_put(&producers->map, map_key(producer_id, key), p, NULL) !=
             WEIR_OK) {
@@ -174,6 +183,27 @@ static const struct wr_producer_batch *find_batch(const struct wr_producer *p,
         }
     }
     return NULL;
+}
+
+/* Whether a sequence is one of those that an aborted transaction used. */
+static bool is_void(const struct wr_producer *p, int32_t sequence)
+{
+    const struct wr_producer_batch *last = last_batch(p);
+    if (p->void_from < 0 || !last) {
+        return false;
+    }
+    uint32_t from = (uint32_t)p->void_from;
+    uint32_t used = ((uint32_t)last->last_sequence - from) & 0x7fffffff;
+    return (((uint32_t)sequence - from) & 0x7fffffff) <= used;
+}
+
+/* Whether the newest remembered batch lies at or behind where `batch` begins.
+ */
+static bool is_replaced(const struct wr_producer *p,
+                        const struct wr_batch *batch)
+{
+    uint32_t last = (uint32_t)p->batches[p->batch_count - 1].last_sequence;
+    return ((last - (uint32_t)batch->base_sequence) & 0x7fffffff) < 0x40000000;
 }
 
 static enum wr_kafka_error refuse_sequence(const struct wr_batch *batch,
@@ -217,13 +247,15 @@ enum wr_kafka_error wr_producers_check(const struct wr_producers *producers,
         }
     } else {
         const struct wr_producer_batch *same = find_batch(p, batch);
-        if (same) {
+        bool again = wr_batch_is_transactional(batch) &&
+                     is_void(p, batch->base_sequence);
+        if (same && (!again || same->crc == batch->crc || same->crc == 0)) {
             *out_duplicate = *same;
             *out_is_duplicate = true;
             return WR_ERR_NONE;
         }
         int32_t wanted = next_sequence(last->last_sequence);
-        if (batch->base_sequence != wanted) {
+        if (batch->base_sequence != wanted && !again) {
             return refuse_sequence(batch, wanted, err);
         }
     }
@@ -287,6 +319,7 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
         status = txn_add(producers, p->producer_id, batch->base_offset);
         if (status == WEIR_OK) {
             p->txn_first_offset = batch->base_offset;
+            p->txn_first_sequence = batch->base_sequence;
         }
     }
     if (status != WEIR_OK) {
@@ -300,6 +333,12 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
     if (batch->base_sequence < 0) {
         return WEIR_OK; /* nothing that could come twice */
     }
+    if (is_void(p, batch->base_sequence)) {
+        while (p->batch_count > 0 && is_replaced(p, batch)) {
+            p->batch_count--;
+        }
+    }
+    p->void_from = -1;
     if (p->batch_count == WR_PRODUCER_BATCHES) {
         p->batch_count--;
         memmove(p->batches, p->batches + 1,
@@ -311,6 +350,7 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
         .last_offset = wr_batch_last_offset(batch),
         .offset_delta = batch->last_offset_delta,
         .timestamp_ms = batch->max_timestamp,
+        .crc = batch->crc,
     };
     return WEIR_OK;
 }
@@ -337,6 +377,7 @@ void wr_producers_backfill(struct wr_producers *producers,
         .last_offset = wr_batch_last_offset(batch),
         .offset_delta = batch->last_offset_delta,
         .timestamp_ms = batch->max_timestamp,
+        .crc = batch->crc,
     };
 }
 
@@ -418,7 +459,10 @@ enum weir_status wr_producers_apply_marker(struct wr_producers *producers,
             txn->marker_offset = offset;
         }
     }
+    p->void_from =
+        marker->commit || p->txn_first_offset < 0 ? -1 : p->txn_first_sequence;
     p->txn_first_offset = -1;
+    p->txn_first_sequence = -1;
     return WEIR_OK;
 }
 

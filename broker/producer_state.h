@@ -14,8 +14,9 @@
 #include "broker/batch.h"
 #include "broker/log.h"
 
-#define WR_PRODUCER_BATCHES 5 /* in flight per connection, as clients keep to  \
-                               */
+#define WR_PRODUCER_BATCHES                                                    \
+    5 /* in flight per connection, as clients keep to                          \
+       */
 
 struct wr_producer_batch {
     int32_t first_sequence;
@@ -23,14 +24,18 @@ struct wr_producer_batch {
     int64_t last_offset;
     int32_t offset_delta; /* last - first offset */
     int64_t timestamp_ms; /* largest of the batch */
+    uint32_t crc;         /* of the batch as sent; 0: from a snapshot */
 };
 
 struct wr_producer {
     int64_t producer_id;
     int16_t producer_epoch;
-    int32_t coordinator_epoch; /* of the last marker; -1: none */
-    int64_t last_timestamp_ms; /* of the last batch or marker */
-    int64_t txn_first_offset;  /* of the open transaction; -1: none */
+    int32_t coordinator_epoch;  /* of the last marker; -1: none */
+    int64_t last_timestamp_ms;  /* of the last batch or marker */
+    int64_t txn_first_offset;   /* of the open transaction; -1: none */
+    int32_t txn_first_sequence; /* of the open transaction; -1: not known */
+    int32_t void_from;          /* sequences from here on are an aborted
+                                   transaction's; -1: none */
     uint32_t batch_count; /* of the current epoch, <= WR_PRODUCER_BATCHES */
     struct wr_producer_batch batches[WR_PRODUCER_BATCHES]; /* oldest first */
 };

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/producer_state.h"
+
+#include "tests/harness/weir_test.h"
+
+#include <stdlib.h>
+
+static struct wr_producers producers;
+static int64_t next_offset;
+
+static int set_up(void **state)
+{
+    (void)state;
+    next_offset = 0;
+    wr_producers_init(&producers, 100, 1000);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    wr_producers_done(&producers);
+    return 0;
+}
+
+static struct wr_batch batch_of(int64_t id, int16_t epoch, int32_t sequence,
+                                int32_t count)
+{
+    return (struct wr_batch){
+        .base_offset = next_offset,
+        .producer_id = id,
+        .producer_epoch = epoch,
+        .base_sequence = sequence,
+        .last_offset_delta = count - 1,
+        .record_count = count,
+        .max_timestamp = 5000,
+        .crc = (uint32_t)next_offset + 1,
+    };
+}
+
+/* Checks, and takes in what may be appended. -1: duplicate. */
+static int offer(struct wr_batch batch)
+{
+    struct wr_producer_batch old;
+    bool duplicate;
+    enum wr_kafka_error code =
+        wr_producers_check(&producers, &batch, &old, &duplicate, NULL);
+    if (code == WR_ERR_NONE && !duplicate) {
+        assert_int_equal(wr_producers_apply(&producers, &batch), WEIR_OK);
+        next_offset += batch.record_count;
+    }
+    return duplicate ? -1 : (int)code;
+}
+
+static void finish(int64_t id, int16_t epoch, bool commit)
+{
+    struct wr_marker marker = {id, epoch, commit, 0, 5000};
+    assert_int_equal(
+        wr_producers_apply_marker(&producers, &marker, next_offset++), WEIR_OK);
+}
+
+static struct wr_batch in_txn(struct wr_batch batch)
+{
+    batch.attributes = WR_BATCH_TRANSACTIONAL;
+    return batch;
+}
+
+static void sequences_follow_each_other(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(batch_of(1, 0, 7, 3)), 0); /* unknown: any */
+    assert_int_equal(offer(batch_of(1, 0, 10, 1)), 0);
+    assert_int_equal(offer(batch_of(1, 0, 12, 1)),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(offer(batch_of(1, 0, 7, 3)), -1);
+    assert_int_equal(offer(batch_of(1, 0, 7, 2)),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+static void sequences_wrap_to_zero(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(batch_of(1, 0, INT32_MAX - 1, 1)), 0);
+    assert_int_equal(offer(batch_of(1, 0, INT32_MAX, 3)), 0); /* max, 0, 1 */
+    assert_int_equal(offer(batch_of(1, 0, 2, 1)), 0);
+    assert_int_equal(offer(batch_of(1, 0, INT32_MAX, 3)), -1);
+}
+
+static void a_new_epoch_begins_at_zero_and_fences_the_old(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(batch_of(1, 0, 0, 1)), 0);
+    assert_int_equal(offer(batch_of(1, 1, 1, 1)),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(offer(batch_of(1, 1, 0, 1)), 0);
+    assert_int_equal(offer(batch_of(1, 0, 1, 1)),
+                     WR_ERR_INVALID_PRODUCER_EPOCH);
+}
+
+static void five_batches_are_remembered(void **state)
+{
+    (void)state;
+    for (int32_t i = 0; i < 6; i++) {
+        assert_int_equal(offer(batch_of(1, 0, i, 1)), 0);
+    }
+    assert_int_equal(offer(batch_of(1, 0, 1, 1)), -1);
+    assert_int_equal(offer(batch_of(1, 0, 0, 1)),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+static void the_stable_offset_waits_for_markers_to_be_durable(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 0, 1))), 0);
+    assert_int_equal(offer(in_txn(batch_of(2, 0, 0, 1))), 0);
+    assert_int_equal(wr_producers_stable(&producers, 2), 0);
+    finish(1, 0, true); /* at 2 */
+    wr_producers_advance(&producers, 2);
+    assert_int_equal(wr_producers_stable(&producers, 2), 0);
+    wr_producers_advance(&producers, 3);
+    assert_int_equal(wr_producers_stable(&producers, 3), 1);
+    finish(2, 0, false);
+    wr_producers_advance(&producers, 4);
+    assert_int_equal(wr_producers_stable(&producers, 4), 4);
+}
+
+static void sequences_of_an_aborted_transaction_may_be_used_again(void **state)
+{
+    (void)state;
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 0, 1))), 0);
+    finish(1, 0, true);
+    struct wr_batch lost = in_txn(batch_of(1, 0, 1, 2));
+    assert_int_equal(offer(lost), 0);
+    finish(1, 0, false);
+    /* The same to the byte, only late: a duplicate still. */
+    assert_int_equal(offer(lost), -1);
+    /* Committed ones stay used. */
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 0, 2))),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 1, 1))), 0);
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 2, 1))), 0);
+    /* Only until the next batch: this one is known again, that one too late. */
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 1, 1))), -1);
+    assert_int_equal(offer(in_txn(batch_of(1, 0, 1, 2))),
+                     WR_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+static void a_snapshot_brings_everybody_back(void **state)
+{
+    (void)state;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, 10000);
+    assert_int_equal(offer(batch_of(1, 3, 0, 1)), 0);
+    assert_int_equal(offer(in_txn(batch_of(2, 0, 5, 4))), 0);
+    wr_producers_save(&producers, &bytes);
+    assert_int_equal(wr_producers_load(&producers, wr_buf_view(&bytes), NULL),
+                     WEIR_OK);
+    assert_int_equal(wr_producers_stable(&producers, 5), 1);
+    assert_int_equal(offer(batch_of(1, 3, 0, 1)), -1);
+    assert_int_equal(offer(in_txn(batch_of(2, 0, 9, 1))), 0);
+    for (size_t i = 0; i < bytes.len; i++) {
+        bytes.data[i] ^= 4;
+        assert_int_equal(
+            wr_producers_load(&producers, wr_buf_view(&bytes), NULL),
+            WEIR_E_CORRUPT);
+        bytes.data[i] ^= 4;
+    }
+    wr_buf_done(&bytes);
+}
+
+static void idle_producers_make_room(void **state)
+{
+    (void)state;
+    for (int64_t id = 0; id < 100; id++) {
+        assert_int_equal(offer(in_txn(batch_of(id, 0, 0, 1))), 0);
+    }
+    assert_int_equal(wr_producers_reserve(&producers, 500), WEIR_E_TOOBIG);
+    finish(7, 0, true);
+    assert_int_equal(wr_producers_reserve(&producers, 500), WEIR_OK);
+    assert_null(wr_producers_get(&producers, 7));
+    wr_producers_expire(&producers, 100000);
+    assert_non_null(wr_producers_get(&producers, 8));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(sequences_follow_each_other),
+        TEST(sequences_wrap_to_zero),
+        TEST(a_new_epoch_begins_at_zero_and_fences_the_old),
+        TEST(five_batches_are_remembered),
+        TEST(the_stable_offset_waits_for_markers_to_be_durable),
+        TEST(sequences_of_an_aborted_transaction_may_be_used_again),
+        TEST(a_snapshot_brings_everybody_back),
+        TEST(idle_producers_make_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
