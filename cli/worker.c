@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/kafka_ensure.h"
+#include "cli/leave_group.h"
 #include "cli/tools.h"
 #include "dsl/load.h"
 #include "runtime/http.h"
@@ -170,6 +171,15 @@ static void wait_for_end(struct worker *w, const sigset_t *signals)
     }
 }
 
+/* A failure to leave costs time, not records: the session times out. */
+static void leave(struct worker *w)
+{
+    struct weir_error err = {0};
+    if (wr_leave_group(w->config->options, &err) != WEIR_OK) {
+        wr_log(WR_WARN, "worker", "did not leave", "error=\"%s\"", err.text);
+    }
+}
+
 /* A failed start can still be our fault or the surroundings': both exit codes
  * come from the status. */
 static int run(struct worker *w, const sigset_t *signals)
@@ -180,6 +190,9 @@ static int run(struct worker *w, const sigset_t *signals)
         wait_for_end(w, signals);
         weir_app_stop(w->app);
         s = weir_app_wait(w->app, &err);
+        if (s == WEIR_OK) {
+            leave(w);
+        }
     }
     if (s != WEIR_OK) {
         wr_log(WR_ERROR, "worker", "failed", "error=\"%s\"", err.text);
