@@ -152,7 +152,8 @@ static void a_parked_request_holds_later_answers_back(void **state)
     test_client_call(&c, WR_API_METADATA, 9, &m, &mr);
 
     struct wr_fetch_request_partition p = {.partition_max_bytes = 1000,
-                                           .current_leader_epoch = -1};
+                                           .current_leader_epoch = -1,
+                                           .last_fetched_epoch = -1};
     struct wr_fetch_request_topic t = {
         .name = weir_text("parked"), .partitions = &p, .partitions_count = 1};
     struct wr_fetch_request f;

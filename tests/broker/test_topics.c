@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "broker/broker.h"
+#include "broker/logs.h"
 #include "broker/weir_broker.h"
 #include "tests/harness/weir_test.h"
 
