@@ -112,9 +112,10 @@ enum weir_status wr_frames_space(struct wr_frames *frames, uint8_t **out_at,
     if (frames->len >= WR_FRAME_HEAD) {
         whole += announced(frames); /* <= frame_max, or it was refused */
     }
-    size_t cap = frames->len < OWN_MIN ? OWN_MIN : frames->len * 2;
-    cap = cap < whole ? cap : whole;
-    s = own_reserve(frames, cap);
+    if (frames->own_cap == frames->len) {
+        size_t cap = frames->len < OWN_MIN ? OWN_MIN : frames->len * 2;
+        s = own_reserve(frames, cap < whole ? cap : whole);
+    }
     if (s == WEIR_OK) {
         *out_at = frames->own + frames->len;
         *out_size =
