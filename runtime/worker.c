@@ -28,7 +28,7 @@
 #define PROCESS_SLICE     256 /* records of a task between looks at the clock */
 #define PROCESS_TIME_MS   50  /* of a task in a turn */
 #define DRY_GAP_MIN_MS    2
-#define DRY_GAP_COSTS     4 /* commits take at most a fifth of the time */
+#define DRY_GAP_COSTS     2 /* dry commits take at most a third of the time */
 #define SNAPSHOT_EVERY_MS 250
 #define RESTORE_KEEP_MS   3000 /* the restore client outlives its work */
 
