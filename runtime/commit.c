@@ -197,7 +197,8 @@ static enum weir_status tell_tasks(struct wr_worker *worker,
         offsets->inputs[i]->committed = offsets->partitions[i].offset;
     }
     const int64_t *slots = wr_producer_slot_offsets(worker->producer);
-    /* Every task is told, whatever another one says: the commit has happened. */
+    /* Every task is told, whatever another one says: the commit has happened.
+     */
     enum weir_status first = WEIR_OK;
     for (size_t i = 0; i < worker->task_count; i++) {
         struct wr_worker_task *t = worker->tasks[i];

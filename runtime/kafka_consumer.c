@@ -28,6 +28,7 @@
 #include "runtime/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,6 +53,8 @@ struct wr_consumer {
     size_t topic_count;
     size_t topic_last; /* index of the last hit */
     bool answered;     /* the running rebalance was answered with an assign */
+    atomic_bool woken; /* by another thread; the queue's own mark is used up by
+                          looks that do not wait */
     /* refilling; see above */
     bool can_nudge;
     bool was_full;      /* since the last nudge */
@@ -697,7 +700,8 @@ void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
 {
     max = max > BATCH_MAX ? BATCH_MAX : max;
     size_t n = take_batch(consumer, 0, 0, max);
-    if (n == 0 && wait_ms > 0) {
+    bool woken = atomic_exchange(&consumer->woken, false);
+    if (n == 0 && wait_ms > 0 && !woken) {
         n = take_batch(consumer, wait_ms, 0, 1);
         if (n > 0 && n < max) {
             n = take_batch(consumer, 0, n, max);
@@ -709,5 +713,6 @@ void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
 
 void wr_consumer_wake(struct wr_consumer *consumer)
 {
+    atomic_store(&consumer->woken, true);
     rd_kafka_queue_yield(consumer->queue);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define SIGNATURE_KEY    "weir-topology"
+#define LAYOUT_LINE      "layout 2\n" /* of wr_layout: what it deals to whom */
 #define SIGNATURE_MAX    ((size_t)1 << 20)
 #define GROUP_TIMEOUT_MS 10000
 #define DIFFERENCE_BYTES 600
@@ -162,6 +163,26 @@ static enum weir_status replace(struct wr_admin *admin, const char *anchor,
     return status;
 }
 
+/* The plan's signature under the version of the layout: members that deal the
+ * anchor's partitions out differently must not meet either. */
+static enum weir_status make_signature(const struct wr_plan *plan, char **out,
+                                       struct weir_error *err)
+{
+    char *text = NULL;
+    enum weir_status status = wr_plan_signature(plan, &text, err);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    size_t size = strlen(text) + sizeof(LAYOUT_LINE);
+    char *whole = malloc(size);
+    if (whole) {
+        (void)snprintf(whole, size, LAYOUT_LINE "%s", text);
+    }
+    free(text);
+    *out = whole;
+    return whole ? WEIR_OK : weir_fail(err, WEIR_E_NOMEM, "out of memory");
+}
+
 enum weir_status wr_placement_agree(struct wr_admin *admin,
                                     const struct wr_plan *plan,
                                     const char *anchor, struct weir_error *err)
@@ -170,7 +191,7 @@ enum weir_status wr_placement_agree(struct wr_admin *admin,
     struct wr_group group = {NULL, 0};
     char *ours = NULL;
     wr_buf_init(&theirs.text, SIGNATURE_MAX);
-    enum weir_status status = wr_plan_signature(plan, &ours, err);
+    enum weir_status status = make_signature(plan, &ours, err);
     if (status == WEIR_OK) {
         status = wr_admin_read(admin, anchor, 0, on_record, &theirs, err);
     }

@@ -89,6 +89,12 @@ static struct wr_worker_task *task_make(struct wr_worker *worker,
     return t;
 }
 
+static bool comes_before(struct wr_task_id a, struct wr_task_id b)
+{
+    return a.subtopology != b.subtopology ? a.subtopology < b.subtopology
+                                          : a.partition < b.partition;
+}
+
 /* Keeps the tasks in the order of their ids: upstream ones first. */
 static bool task_add(struct wr_worker *worker, struct wr_worker_task *t)
 {
@@ -100,9 +106,7 @@ static bool task_add(struct wr_worker *worker, struct wr_worker_task *t)
     }
     worker->tasks = tasks;
     size_t i = worker->task_count++;
-    int32_t at = wr_layout_anchor(worker->env->layout, t->id);
-    while (i > 0 &&
-           wr_layout_anchor(worker->env->layout, tasks[i - 1]->id) > at) {
+    while (i > 0 && comes_before(t->id, tasks[i - 1]->id)) {
         tasks[i] = tasks[i - 1];
         i--;
     }
