@@ -8,7 +8,9 @@ static struct test_client client;
 static int start(void **state)
 {
     (void)state;
-    test_broker_start(&broker, NULL);
+    /* the records are from 1970: keep them */
+    static const char *const options[] = {"log.retention.ms=-1", NULL};
+    test_broker_start(&broker, options);
     test_client_open(&client, &broker);
     wire_topic(&client, "t", 1);
     for (int i = 0; i < 3; i++) { /* offsets 0, 1, 2 at 1000, 1100, 1050 */

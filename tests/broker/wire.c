@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/broker/wire.h"
 
+#include "base/clock.h"
 #include "tests/harness/weir_test.h"
 
 void wire_topic(struct test_client *c, const char *name, int partitions)
@@ -40,8 +41,8 @@ struct wr_produce_response_partition wire_produce(struct test_client *c,
     wr_buf_init(&batch, 1 << 24);
     wr_batch_begin(&builder, &batch, &options);
     for (int i = 0; i < p->records; i++) {
-        wr_batch_add(&builder, p->timestamp_ms, WEIR_NULL,
-                     weir_text("0123456789"));
+        int64_t at_ms = p->timestamp_ms ? p->timestamp_ms : wr_wall_ms();
+        wr_batch_add(&builder, at_ms, WEIR_NULL, weir_text("0123456789"));
     }
     assert_int_equal(wr_batch_end(&builder), WEIR_OK);
     if (p->damage_at > 0) {

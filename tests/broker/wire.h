@@ -30,7 +30,7 @@ struct wire_produce {
     int32_t sequence;       /* with it */
     bool transactional;     /* bit of the batch */
     int records;            /* in the batch, each with 10 bytes of value */
-    int64_t timestamp_ms;   /* of the records */
+    int64_t timestamp_ms;   /* of the records; 0: now */
     int damage_at;          /* byte of the batch to flip; 0: none */
 };
 #define WIRE_PRODUCE(...)                                                      \
@@ -40,7 +40,6 @@ struct wire_produce {
                             .producer_epoch = -1,                              \
                             .sequence = -1,                                    \
                             .records = 1,                                      \
-                            .timestamp_ms = 1000,                              \
                             __VA_ARGS__})
 /** The partition of the answer; with acks 0 nothing is waited for. */
 struct wr_produce_response_partition wire_produce(struct test_client *c,

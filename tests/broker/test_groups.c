@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The coordinator across restarts: groups, positions and what was pending. */
+#include "tests/broker/wire.h"
+#include "tests/harness/weir_test.h"
+
+static struct test_broker broker;
+static struct test_client client;
+
+static int start(void **state)
+{
+    (void)state;
+    test_broker_start(&broker, NULL);
+    test_client_open(&client, &broker);
+    wire_topic(&client, "t", 1);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    test_client_close(&client);
+    test_broker_stop(&broker);
+    return 0;
+}
+
+static void restart(void)
+{
+    test_client_close(&client);
+    test_broker_restart(&broker);
+    test_client_open(&client, &broker);
+}
+
+static int64_t committed(const char *group, bool stable)
+{
+    int32_t index = 0;
+    struct wr_offset_fetch_request_topic t = {
+        .name = weir_text("t"), .partitions = &index, .partitions_count = 1};
+    struct wr_offset_fetch_response r;
+    WIRE_INIT(offset_fetch, q);
+    q.group_id = weir_text(group);
+    q.topics = &t;
+    q.topics_count = 1;
+    q.require_stable = stable;
+    test_client_call(&client, WR_API_OFFSET_FETCH, 7, &q, &r);
+    return r.topics[0].partitions[0].error_code == 88
+               ? -88
+               : r.topics[0].partitions[0].committed_offset;
+}
+
+static void commit(const char *group, int64_t offset)
+{
+    struct wr_offset_commit_request_partition p = {.committed_offset = offset,
+                                                   .committed_leader_epoch = -1,
+                                                   .commit_timestamp = -1};
+    struct wr_offset_commit_request_topic t = {
+        .name = weir_text("t"), .partitions = &p, .partitions_count = 1};
+    struct wr_offset_commit_response r;
+    WIRE_INIT(offset_commit, q);
+    q.group_id = weir_text(group);
+    q.member_id = weir_text("");
+    q.topics = &t;
+    q.topics_count = 1;
+    test_client_call(&client, WR_API_OFFSET_COMMIT, 7, &q, &r);
+    assert_int_equal(r.topics[0].partitions[0].error_code, 0);
+}
+
+static void commit_in_txn(const char *id,
+                          const struct wr_init_producer_id_response *p,
+                          const char *group, int64_t offset)
+{
+    struct wr_add_offsets_to_txn_response added;
+    WIRE_INIT(add_offsets_to_txn, add);
+    add.transactional_id = weir_text(id);
+    add.producer_id = p->producer_id;
+    add.producer_epoch = p->producer_epoch;
+    add.group_id = weir_text(group);
+    test_client_call(&client, WR_API_ADD_OFFSETS_TO_TXN, 3, &add, &added);
+    assert_int_equal(added.error_code, 0);
+    struct wr_txn_offset_commit_request_partition at = {
+        .committed_offset = offset, .committed_leader_epoch = -1};
+    struct wr_txn_offset_commit_request_topic t = {
+        .name = weir_text("t"), .partitions = &at, .partitions_count = 1};
+    struct wr_txn_offset_commit_response done;
+    WIRE_INIT(txn_offset_commit, q);
+    q.transactional_id = weir_text(id);
+    q.group_id = weir_text(group);
+    q.producer_id = p->producer_id;
+    q.producer_epoch = p->producer_epoch;
+    q.member_id = weir_text("");
+    q.topics = &t;
+    q.topics_count = 1;
+    test_client_call(&client, WR_API_TXN_OFFSET_COMMIT, 3, &q, &done);
+    assert_int_equal(done.topics[0].partitions[0].error_code, 0);
+}
+
+static void members_go_on_with_their_heartbeats_after_a_restart(void **state)
+{
+    (void)state;
+    struct weir_bytes id;
+    int32_t generation = wire_member(&client, "g", &id);
+    restart();
+    struct wr_heartbeat_response r;
+    WIRE_INIT(heartbeat, q);
+    q.group_id = weir_text("g");
+    q.generation_id = generation;
+    q.member_id = id;
+    test_client_call(&client, WR_API_HEARTBEAT, 3, &q, &r);
+    assert_int_equal(r.error_code, 0);
+    q.generation_id = generation + 1;
+    test_client_call(&client, WR_API_HEARTBEAT, 3, &q, &r);
+    assert_int_equal(r.error_code, 22);
+}
+
+static void positions_are_there_after_a_restart(void **state)
+{
+    (void)state;
+    commit("kept", 41);
+    commit("kept", 42);
+    restart();
+    assert_int_equal(committed("kept", true), 42);
+    assert_int_equal(committed("never", true), -1);
+}
+
+static void pending_positions_stay_pending_across_a_restart(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p[2];
+    assert_int_equal(wire_init(&client, 2, "c", &p[0]), 0);
+    assert_int_equal(wire_init(&client, 2, "a", &p[1]), 0);
+    commit("eos", 1);
+    commit_in_txn("c", &p[0], "eos", 10);
+    restart();
+    assert_int_equal(committed("eos", true), -88);
+    assert_int_equal(committed("eos", false), 1);
+    assert_int_equal(wire_end(&client, 2, "c", &p[0], true), 0);
+    assert_int_equal(committed("eos", true), 10);
+    commit_in_txn("a", &p[1], "eos", 20);
+    restart();
+    assert_int_equal(wire_end(&client, 2, "a", &p[1], false), 0);
+    assert_int_equal(committed("eos", true), 10);
+    restart(); /* the markers are replayed as well */
+    assert_int_equal(committed("eos", true), 10);
+}
+
+static void positions_go_with_their_topic(void **state)
+{
+    (void)state;
+    commit("fate", 5);
+    wire_delete_topic(&client, "t");
+    assert_int_equal(committed("fate", true), -1);
+    wire_topic(&client, "t", 1);
+    restart();
+    assert_int_equal(committed("fate", true), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_go_on_with_their_heartbeats_after_a_restart),
+        cmocka_unit_test(positions_are_there_after_a_restart),
+        cmocka_unit_test(pending_positions_stay_pending_across_a_restart),
+        cmocka_unit_test(positions_go_with_their_topic),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The transaction coordinator across restarts, and by the clock. */
+#include "base/clock.h"
+
+#include "tests/broker/wire.h"
+#include "tests/harness/weir_test.h"
+
+static struct test_broker broker;
+static struct test_client client;
+
+static int start(void **state)
+{
+    (void)state;
+    test_broker_start(&broker, NULL);
+    test_client_open(&client, &broker);
+    wire_topic(&client, "t", 1);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    test_client_close(&client);
+    test_broker_stop(&broker);
+    return 0;
+}
+
+static void restart(void)
+{
+    test_client_close(&client);
+    test_broker_restart(&broker);
+    test_client_open(&client, &broker);
+}
+
+static int16_t produce(const char *id,
+                       const struct wr_init_producer_id_response *p,
+                       int32_t sequence)
+{
+    return wire_produce(&client,
+                        WIRE_PRODUCE(.topic = "t",
+                                     .producer_id = p->producer_id,
+                                     .producer_epoch = p->producer_epoch,
+                                     .sequence = sequence,
+                                     .transactional = true, .txn_id = id))
+        .error_code;
+}
+
+static void open_transaction_goes_on_after_a_restart(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p;
+    assert_int_equal(wire_init(&client, 2, "on", &p), 0);
+    assert_int_equal(wire_add(&client, 2, "on", &p, "t", 0), 0);
+    assert_int_equal(produce("on", &p, 0), 0);
+    restart();
+    assert_int_equal(produce("on", &p, 1), 0);
+    assert_int_equal(wire_end(&client, 2, "on", &p, true), 0);
+    struct wr_fetch_response_partition got =
+        wire_fetch(&client, WIRE_FETCH(.topic = "t", .isolation = 1));
+    assert_int_equal(wire_records(got.records), 3); /* and a marker */
+    restart();
+    assert_int_equal(wire_end(&client, 2, "on", &p, true), 0); /* again */
+    assert_int_equal(wire_end(&client, 2, "on", &p, false), 48);
+}
+
+static void fencing_holds_after_a_restart(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response zombie;
+    struct wr_init_producer_id_response heir;
+    assert_int_equal(wire_init(&client, 2, "z", &zombie), 0);
+    restart();
+    assert_int_equal(wire_init(&client, 2, "z", &heir), 0);
+    restart();
+    assert_int_equal(heir.producer_id, zombie.producer_id);
+    assert_int_equal(heir.producer_epoch, zombie.producer_epoch + 1);
+    assert_int_equal(wire_add(&client, 2, "z", &zombie, "t", 0), 90);
+    assert_int_equal(wire_add(&client, 2, "z", &heir, "t", 0), 0);
+    assert_int_equal(wire_end(&client, 2, "z", &heir, false), 0);
+}
+
+static void time_out_counts_across_a_restart(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p;
+    WIRE_INIT(init_producer_id, q);
+    q.transactional_id = weir_text("late");
+    q.transaction_timeout_ms = 300;
+    q.producer_id = -1;
+    q.producer_epoch = -1;
+    test_client_call(&client, WR_API_INIT_PRODUCER_ID, 4, &q, &p);
+    assert_int_equal(p.error_code, 0);
+    assert_int_equal(wire_add(&client, 2, "late", &p, "t", 0), 0);
+    assert_int_equal(produce("late", &p, 0), 0);
+    restart();
+    int64_t until_ms = wr_mono_ms() + 20000;
+    struct wr_fetch_response_partition got;
+    do { /* a reader of committed waits for the end of it */
+        got = wire_fetch(&client, WIRE_FETCH(.topic = "t", .isolation = 1));
+        assert_true(wr_mono_ms() < until_ms);
+    } while (got.last_stable_offset < got.high_watermark);
+    assert_true(got.aborted_transactions_count > 0);
+    assert_int_equal(wire_end(&client, 2, "late", &p, true), 90);
+    assert_int_equal(produce("late", &p, 1), 47);
+}
+
+static void deleted_topic_does_not_hold_up_the_end(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p;
+    wire_topic(&client, "short", 1);
+    assert_int_equal(wire_init(&client, 2, "d", &p), 0);
+    assert_int_equal(wire_add(&client, 2, "d", &p, "short", 0), 0);
+    wire_delete_topic(&client, "short");
+    assert_int_equal(wire_end(&client, 2, "d", &p, true), 0);
+    restart();
+    assert_int_equal(wire_end(&client, 2, "d", &p, true), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_transaction_goes_on_after_a_restart),
+        cmocka_unit_test(fencing_holds_after_a_restart),
+        cmocka_unit_test(time_out_counts_across_a_restart),
+        cmocka_unit_test(deleted_topic_does_not_hold_up_the_end),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
