@@ -130,8 +130,7 @@ enum weir_status wr_op_aggregate(struct weir_context *ctx,
                         later(record->timestamp_ms, was.timestamp_ms), &was);
 }
 
-/* ---- the same for tables
- * ----------------------------------------------------- */
+/* ---- the same for tables ------------------------------------------------- */
 
 static enum weir_status read_change(struct weir_context *ctx,
                                     const struct weir_record *record,

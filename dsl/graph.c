@@ -17,7 +17,7 @@
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define NAME_BYTES_MAX  512
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 struct weir_builder *weir_builder_new(void)
 {
@@ -48,7 +48,7 @@ void weir_builder_application(struct weir_builder *builder,
     }
 }
 
-/* ---- errors and memory -------------------------------------------------- */
+/* ---- errors and memory --------------------------------------------------- */
 
 bool wr_graph_open(struct weir_builder *builder, const char *verb)
 {
@@ -134,7 +134,7 @@ bool wr_graph_options(struct weir_builder *builder, const char *verb,
     return false;
 }
 
-/* ---- names -------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------- */
 
 const char *wr_graph_name(struct weir_builder *builder, const char *given,
                           const char *prefix)
@@ -177,7 +177,7 @@ static bool ends_with(const char *text, const char *end)
     return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
-/* ---- nodes -------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------- */
 
 struct wr_graph_node *wr_graph_add(struct weir_builder *builder,
                                    enum wr_graph_kind kind, const char *verb,

@@ -128,7 +128,7 @@ struct weir_builder {
     struct weir_grouped_table broken_grouped_table;
 };
 
-/* ---- for the verbs ------------------------------------------------------ */
+/* ---- for the verbs ------------------------------------------------------- */
 
 /** Whether the builder takes verbs: false after an error and, with one, after
  *  weir_builder_build(). */

@@ -43,7 +43,7 @@ void weir_builder_store(struct weir_builder *builder,
     *end = store;
 }
 
-/* ---- two reads of one topic --------------------------------------------- */
+/* ---- two reads of one topic ---------------------------------------------- */
 
 static bool reads(const struct wr_graph_node *node, const char *topic)
 {
@@ -111,7 +111,7 @@ static void merge_all_sources(struct weir_builder *builder)
     }
 }
 
-/* ---- nodes -------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------- */
 
 static void lower_source(struct weir_topology *topology,
                          const struct wr_graph_node *node, const char *name)

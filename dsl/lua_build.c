@@ -63,8 +63,7 @@ struct wr_lua_build *wr_lua_building(lua_State *L, const char *verb)
     return build;
 }
 
-/* ---- functions
- * ------------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------- */
 
 struct wr_lua_function wr_lua_take_function(lua_State *L, int index,
                                             const char *verb)
@@ -126,8 +125,7 @@ struct wr_lua_node *wr_lua_node(lua_State *L, const char *verb, const char *how,
     return node;
 }
 
-/* ---- errors and the trace
- * ----------------------------------------------------------- */
+/* ---- errors and the trace ------------------------------------------------ */
 
 void wr_lua_check_builder(lua_State *L, struct wr_lua_build *build,
                           const char *verb)

@@ -40,8 +40,7 @@ struct wr_lua_node {
     struct wr_lua_process *process;      /* lua_process.c */
 };
 
-/* ---- handles: what verbs return to the script
- * --------------------------------- */
+/* ---- handles: what verbs return to the script ---------------------------- */
 
 enum wr_lua_handle_kind {
     WR_LUA_APP,
@@ -86,8 +85,7 @@ WR_MAY_JUMP void wr_lua_check_builder(struct lua_State *L,
 WR_MAY_JUMP void wr_lua_trace(struct lua_State *L, const char *format, ...)
     WEIR_PRINTF(2, 3);
 
-/* ---- options of verbs (lua_options.c)
- * --------------------------------------------- */
+/* ---- options of verbs (lua_options.c) ------------------------------------ */
 
 enum {
     WR_LUA_OPT_NAME = 1,        /* name: of the node */
@@ -124,8 +122,7 @@ const struct weir_materialized *
 wr_lua_materialized(const struct wr_lua_options *options, enum wr_lua_type key,
                     enum wr_lua_type value, struct weir_materialized *out);
 
-/* ---- its parts
- * ------------------------------------------------------------------------ */
+/* ---- its parts ----------------------------------------------------------- */
 
 /** Pushes the module that require "weir" gives (lua_verbs.c). */
 WR_MAY_JUMP void wr_lua_open_module(struct lua_State *L);

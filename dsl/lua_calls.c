@@ -30,8 +30,7 @@ enum weir_status wr_lua_run(struct weir_context *ctx, const char *verb,
     return status;
 }
 
-/* ---- arguments
- * ----------------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------- */
 
 static void set_text(lua_State *L, const char *field, const char *text)
 {
@@ -81,8 +80,7 @@ int wr_lua_push_arguments(lua_State *L, const struct wr_lua_function *fn,
     return 3;
 }
 
-/* ---- one callback
- * ---------------------------------------------------------------------- */
+/* ---- one callback -------------------------------------------------------- */
 
 /* What a body works on. */
 struct call {
@@ -93,6 +91,7 @@ struct call {
     struct weir_emitter *emitter;
     struct weir_bytes aggregate;
     struct weir_bytes out_key, out_value;
+    struct wr_lua_place key_place, value_place; /* of results, for emit */
     bool out_keep;
 };
 
@@ -234,26 +233,26 @@ enum weir_status wr_lua_on_action(struct weir_context *ctx,
     return run(&call, action_body);
 }
 
-/* ---- any number of results
- * ---------------------------------------------------------------- */
+/* ---- any number of results ----------------------------------------------- */
 
 /* Passes the value on top (and, with keys, the key below it) downstream. */
 static void emit(lua_State *L, struct call *call, bool with_key)
 {
     struct wr_lua *lua = wr_lua_of(L);
-    struct wr_lua_place key_place = place(call, "key");
-    struct wr_lua_place value_place = place(call, "value");
     struct weir_bytes key = WEIR_NULL;
     if (with_key) {
-        key = wr_lua_take(L, -2, call->node->out_key, call->ctx, &key_place);
+        key = wr_lua_take(L, -2, call->node->out_key, call->ctx,
+                          &call->key_place);
     }
-    struct weir_bytes value =
-        wr_lua_take(L, -1, call->node->out_value, call->ctx, &value_place);
+    struct weir_bytes value = wr_lua_take(L, -1, call->node->out_value,
+                                          call->ctx, &call->value_place);
     wr_lua_pause(lua);
     enum weir_status status = with_key ? weir_emit(call->emitter, key, value)
                                        : weir_emit_value(call->emitter, value);
     wr_lua_resume(lua);
-    wr_lua_must(L, status);
+    if (status != WEIR_OK) {
+        wr_lua_must(L, status);
+    }
 }
 
 /* The list at index 2: values, or with keys {key, value} pairs. */
@@ -305,6 +304,8 @@ static void emit_iterator(lua_State *L, struct call *call, bool with_key)
 static int emit_results(lua_State *L, bool with_key)
 {
     struct call *call = lua_touserdata(L, 1);
+    call->key_place = place(call, "key");
+    call->value_place = place(call, "value");
     call_function(L, call, 3);
     if (lua_istable(L, 2)) {
         emit_list(L, call, with_key);
@@ -355,9 +356,7 @@ enum weir_status wr_lua_on_flat_values(struct weir_emitter *out,
     return run_flat(out, record, user, flat_values_body);
 }
 
-/* ---- aggregates
- * ---------------------------------------------------------------------------
- */
+/* ---- aggregates ---------------------------------------------------------- */
 
 static int init_body(lua_State *L)
 {

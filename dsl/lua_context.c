@@ -23,9 +23,7 @@ static struct wr_lua_instance *self(lua_State *L)
     return *wr_lua_object(L, 1, WR_LUA_CONTEXT_MAGIC, "ctx")->home;
 }
 
-/* ---- emit
- * ---------------------------------------------------------------------------
- */
+/* ---- emit ---------------------------------------------------------------- */
 
 /* Headers from a table of names and values; memory of the record. */
 static void read_headers(lua_State *L, int index,
@@ -111,8 +109,7 @@ static int context_emit(lua_State *L)
     return 0;
 }
 
-/* ---- timers
- * -------------------------------------------------------------------------- */
+/* ---- timers -------------------------------------------------------------- */
 
 struct wr_lua_timer {
     struct wr_lua_timer *next;
@@ -229,8 +226,7 @@ void wr_lua_free_timers(struct wr_lua_instance *instance)
     }
 }
 
-/* ---- what there is to know
- * -------------------------------------------------------------- */
+/* ---- what there is to know ----------------------------------------------- */
 
 static int context_commit(lua_State *L)
 {

@@ -26,8 +26,7 @@ struct wr_lua_host {
     struct weir_thread_hook hook;
 };
 
-/* ---- require
- * -------------------------------------------------------------------- */
+/* ---- require ------------------------------------------------------------- */
 
 static const char loaded_key = 'l'; /* registry: modules by name */
 
@@ -42,7 +41,8 @@ static bool is_module_name(const char *name)
                         "0123456789_-.") == len;
 }
 
-/* Finds the module's file below the script's directory; false when there is none. */
+/* Finds the module's file below the script's directory; false when there is
+ * none. */
 static bool find_module(const struct wr_lua *lua, const char *name,
                         char path[PATH_BYTES_MAX])
 {
@@ -128,8 +128,7 @@ static void open_require(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* ---- one run
- * ------------------------------------------------------------------------- */
+/* ---- one run ------------------------------------------------------------- */
 
 static int load_body(lua_State *L)
 {
@@ -202,8 +201,7 @@ static void finish_build(struct wr_lua_build *build)
     wr_buf_done(&build->warnings);
 }
 
-/* ---- a state per thread
- * ------------------------------------------------------------------ */
+/* ---- a state per thread -------------------------------------------------- */
 
 /* The first line in which two traces differ, for the error. */
 static enum weir_status compare_traces(const struct wr_lua_host *host,
@@ -269,9 +267,7 @@ static void stop_thread(void *thread_state)
     }
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 enum weir_status wr_lua_host_new(const char *path,
                                  const struct wr_lua_limits *limits,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define NUMBER_BYTES_MAX 400 /* digits, sign, dot, exponent */
+#define FIRST_SIZE       4   /* room of a new table: most have about that */
 
 static const char array_key = 'a'; /* registry: the arrays' metatable */
 
@@ -44,8 +45,7 @@ static uint8_t peek(struct reader *r)
     return r->at < r->end ? *r->at : 0;
 }
 
-/* ---- texts
- * ------------------------------------------------------------------- */
+/* ---- texts --------------------------------------------------------------- */
 
 static unsigned read_hex4(struct reader *r)
 {
@@ -178,8 +178,7 @@ static void read_text(struct reader *r)
     luaL_pushresult(&out);
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------- */
 
 static size_t skip_digits(struct reader *r)
 {
@@ -255,8 +254,7 @@ static void read_number(struct reader *r)
     }
 }
 
-/* ---- values
- * ---------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------- */
 
 static void read_value(struct reader *r);
 
@@ -272,7 +270,7 @@ static void enter(struct reader *r)
 static void read_array(struct reader *r)
 {
     enter(r);
-    lua_newtable(r->L);
+    lua_createtable(r->L, FIRST_SIZE, 0);
     wr_json_mark_array(r->L, -1);
     lua_Integer n = 0;
     if (peek(r) == ']') {
@@ -298,7 +296,7 @@ static void read_array(struct reader *r)
 static void read_object(struct reader *r)
 {
     enter(r);
-    lua_newtable(r->L);
+    lua_createtable(r->L, 0, FIRST_SIZE);
     if (peek(r) == '}') {
         r->at++;
         r->depth--;
@@ -380,8 +378,7 @@ void wr_json_decode(lua_State *L, struct weir_bytes text)
     }
 }
 
-/* ---- marks
- * ------------------------------------------------------------------------ */
+/* ---- marks --------------------------------------------------------------- */
 
 void wr_json_open(lua_State *L)
 {

@@ -72,34 +72,41 @@ static void write_text(struct writer *w, int index)
     wr_json_text(w->out, bytes);
 }
 
-static void write_number(struct writer *w, int index)
+static void write_integer(struct writer *w, lua_Integer value)
+{
+    char text[24];
+    char *at = text + sizeof(text);
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (value < 0) {
+        *--at = '-';
+    }
+    wr_buf_put(w->out, at, (size_t)(text + sizeof(text) - at));
+}
+
+static void write_float(struct writer *w, double value)
 {
     char text[64];
-    if (lua_isinteger(w->L, index)) {
-        snprintf(text, sizeof(text), "%lld",
-                 (long long)lua_tointeger(w->L, index));
-    } else {
-        double value = lua_tonumber(w->L, index);
-        if (value - value != 0) {
-            fail(w,
-                 value == value ? "an infinite number" : "not a number (NaN)");
-        }
-        /* The shortest of these that reads back as the same number. */
-        for (int digits = 15; digits <= 17; digits++) {
-            snprintf(text, sizeof(text), "%.*g", digits, value);
-            if (strtod(text, NULL) == value) {
-                break;
-            }
-        }
-        if (!strpbrk(text, ".e")) {
-            strncat(text, ".0", sizeof(text) - strlen(text) - 1);
+    if (value - value != 0) {
+        fail(w, value == value ? "an infinite number" : "not a number (NaN)");
+    }
+    /* The shortest of these that reads back as the same number. */
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
         }
     }
     wr_buf_put_text(w->out, text);
+    if (!strpbrk(text, ".e")) {
+        wr_buf_put_text(w->out, ".0"); /* so that it stays a float */
+    }
 }
 
-/* ---- tables
- * --------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------- */
 
 static void enter(struct writer *w)
 {
@@ -208,7 +215,11 @@ static void write_value(struct writer *w, int index)
         write_text(w, index);
         break;
     case LUA_TNUMBER:
-        write_number(w, index);
+        if (lua_isinteger(w->L, index)) {
+            write_integer(w, lua_tointeger(w->L, index));
+        } else {
+            write_float(w, lua_tonumber(w->L, index));
+        }
         break;
     case LUA_TBOOLEAN:
         wr_buf_put_text(w->out, lua_toboolean(w->L, index) ? "true" : "false");
@@ -227,7 +238,10 @@ static void write_value(struct writer *w, int index)
 
 void wr_json_encode(lua_State *L, int index, struct wr_buf *out)
 {
-    struct writer w = {.L = L, .out = out};
+    struct writer w; /* its path is filled as it is walked */
+    w.L = L;
+    w.out = out;
+    w.depth = 0;
     luaL_checkstack(L, 6, "JSON");
     write_value(&w, lua_absindex(L, index));
     if (out->status != WEIR_OK) {

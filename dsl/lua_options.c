@@ -51,8 +51,7 @@ static enum wr_lua_type read_type(const struct reading *r)
     return type;
 }
 
-/* ---- fields
- * ------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------- */
 
 static void set_name(const struct reading *r)
 {
@@ -176,8 +175,7 @@ static const struct field {
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
-/* ---- reading
- * ---------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 static void unknown_field(struct reading *r, unsigned allowed)
 {

@@ -260,8 +260,7 @@ bool wr_pattern_is_anchored(const struct wr_pattern *pattern)
     return pattern->anchored;
 }
 
-/* ---- matching
- * ---------------------------------------------------------------- */
+/* ---- matching ------------------------------------------------------------ */
 
 static const uint8_t *run(struct wr_matcher *m, const struct item *item,
                           const uint8_t *s);
@@ -452,6 +451,20 @@ static const uint8_t *run(struct wr_matcher *m, const struct item *item,
     const uint8_t *end = run_items(m, item, s);
     m->depth--;
     return end;
+}
+
+const uint8_t *wr_pattern_skip(const struct wr_pattern *pattern,
+                               struct weir_bytes subject, const uint8_t *at)
+{
+    const struct item *first = pattern->items;
+    const uint8_t *end = subject.data + subject.len;
+    if (first->kind != ITEM_SET || (first->repeat && first->repeat != '+')) {
+        return at;
+    }
+    while (at < end && !set_has(first, *at)) {
+        at++;
+    }
+    return at < end ? at : NULL;
 }
 
 const uint8_t *wr_pattern_match(const struct wr_pattern *pattern,

@@ -39,6 +39,9 @@ WR_MAY_JUMP const struct wr_pattern *wr_pattern_get(struct lua_State *L,
                                                     int index);
 /** Whether it begins with '^'. */
 bool wr_pattern_is_anchored(const struct wr_pattern *pattern);
+/** The first place from `at` on where a match may begin; NULL: nowhere. */
+const uint8_t *wr_pattern_skip(const struct wr_pattern *pattern,
+                               struct weir_bytes subject, const uint8_t *at);
 /** Matches at exactly `at`; returns the end of the match or NULL. */
 WR_MAY_JUMP const uint8_t *wr_pattern_match(const struct wr_pattern *pattern,
                                             struct wr_matcher *matcher,

@@ -11,8 +11,7 @@
 
 #define KV_MAGIC 0x776b7673u /* "wkvs" */
 
-/* ---- weir.kv: what a store is to be
- * --------------------------------------------------- */
+/* ---- weir.kv: what a store is to be -------------------------------------- */
 
 struct kv {
     uint32_t magic;
@@ -46,8 +45,7 @@ static const struct kv *check_kv(lua_State *L, int index, const char *name)
     return kv;
 }
 
-/* ---- the declaration
- * -------------------------------------------------------------------- */
+/* ---- the declaration ----------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -180,9 +178,7 @@ void wr_lua_open_process(lua_State *L)
     wr_lua_open_stores(L);
 }
 
-/* ---- instances
- * -----------------------------------------------------------------------------
- */
+/* ---- instances ----------------------------------------------------------- */
 
 struct wr_lua_object *wr_lua_object(lua_State *L, int index, uint32_t magic,
                                     const char *what)

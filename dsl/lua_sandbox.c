@@ -25,8 +25,7 @@
 
 #define MOVE_MAX 10000000 /* elements of one table.move */
 
-/* ---- globals
- * ------------------------------------------------------------------- */
+/* ---- globals ------------------------------------------------------------- */
 
 /* The known name nearest to `name` among the string keys of the table at index,
  * or NULL. The list is memory of Lua, since an error may jump over this frame.
@@ -97,8 +96,7 @@ void wr_lua_read_only(lua_State *L)
     lua_remove(L, -2);
 }
 
-/* ---- functions in place of the library's
- * ------------------------------------------ */
+/* ---- functions in place of the library's --------------------------------- */
 
 static int finish_pcall(lua_State *L, int status, lua_KContext extra)
 {
@@ -234,8 +232,7 @@ static int bounded_move(lua_State *L)
     return plain_tables(L);
 }
 
-/* ---- coroutines
- * ------------------------------------------------------------------- */
+/* ---- coroutines ---------------------------------------------------------- */
 
 /* Resumes the coroutine with the n values on top of L; returns the count of
  * results on top of L, or -1 with the error on top. */
@@ -351,8 +348,7 @@ static int co_wrap(lua_State *L)
     return 1;
 }
 
-/* ---- putting it together
- * ------------------------------------------------------------ */
+/* ---- putting it together ------------------------------------------------- */
 
 /* Copies the fields in `names` (NULL-ended) of the table on top into a new
  * table, which replaces it. */

@@ -98,7 +98,7 @@ WR_MAY_JUMP void wr_lua_compile(struct lua_State *L, const char *path,
 struct weir_bytes wr_lua_source_line(const struct wr_lua *lua,
                                      const char *chunk, int line);
 
-/* ---- its parts ---------------------------------------------------------- */
+/* ---- its parts ----------------------------------------------------------- */
 
 /** Opens the allowed libraries, closes what leads out, makes globals strict
  *  (lua_sandbox.c). */

@@ -59,8 +59,7 @@ static struct weir_bytes take(lua_State *L, int index,
     return bytes;
 }
 
-/* ---- single keys
- * ------------------------------------------------------------------- */
+/* ---- single keys --------------------------------------------------------- */
 
 static int store_get(lua_State *L)
 {
@@ -104,8 +103,7 @@ static int store_count(lua_State *L)
     return 1;
 }
 
-/* ---- iterators
- * ----------------------------------------------------------------------- */
+/* ---- iterators ----------------------------------------------------------- */
 
 struct wr_lua_iterator {
     struct wr_lua_object object;    /* store: index of the store */
@@ -225,8 +223,7 @@ static int store_prefix(lua_State *L)
     return return_iterator(L, it);
 }
 
-/* ---- putting it together
- * ------------------------------------------------------------------ */
+/* ---- putting it together ------------------------------------------------- */
 
 void wr_lua_open_stores(lua_State *L)
 {

@@ -9,8 +9,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* ---- what a match gives
- * -------------------------------------------------------- */
+/* ---- what a match gives -------------------------------------------------- */
 
 static void begin(struct wr_matcher *m, lua_State *L, int subject)
 {
@@ -47,7 +46,9 @@ static int push_captures(const struct wr_matcher *m, const uint8_t *start,
                          const uint8_t *end, bool whole)
 {
     int count = m->capture_count == 0 && whole ? 1 : m->capture_count;
-    luaL_checkstack(m->L, count, "too many captures");
+    if (count > 1) {
+        luaL_checkstack(m->L, count, "too many captures");
+    }
     for (int i = 0; i < count; i++) {
         push_capture(m, i, start, end);
     }
@@ -67,8 +68,7 @@ static size_t offset_of(lua_Integer init, size_t len)
     return len - (size_t)-init;
 }
 
-/* ---- find and match
- * -------------------------------------------------------------- */
+/* ---- find and match ------------------------------------------------------ */
 
 static bool has_specials(struct weir_bytes pattern)
 {
@@ -141,57 +141,61 @@ static int string_match(lua_State *L)
     return find_or_match(L, false);
 }
 
-/* ---- gmatch
- * ------------------------------------------------------------------------ */
+/* ---- gmatch -------------------------------------------------------------- */
 
-/* Upvalues: subject, pattern, next offset, end of the last match (-1: none). */
+/* Where an iteration is; userdata whose user value 1 keeps the pattern and 2
+ * the subject alive. */
+struct gmatch {
+    const struct wr_pattern *pattern;
+    struct weir_bytes subject;
+    const uint8_t *next; /* where to look on; NULL at the end */
+    const uint8_t *last; /* end of the last match: an empty one there is none */
+};
+
 static int gmatch_next(lua_State *L)
 {
+    struct gmatch *g = lua_touserdata(L, lua_upvalueindex(1));
     struct wr_matcher m;
-    begin(&m, L, lua_upvalueindex(1));
-    const struct wr_pattern *pattern = lua_touserdata(L, lua_upvalueindex(2));
-    lua_Integer from = lua_tointeger(L, lua_upvalueindex(3));
-    lua_Integer last = lua_tointeger(L, lua_upvalueindex(4));
-    if (from > (lua_Integer)m.subject.len) {
-        return 0;
-    }
-    const uint8_t *end = m.subject.data + m.subject.len;
-    for (const uint8_t *s = m.subject.data + from; s <= end; s++) {
-        const uint8_t *stop = wr_pattern_match(pattern, &m, s);
-        if (stop && stop - m.subject.data != last) {
-            lua_pushinteger(L, stop - m.subject.data);
-            lua_pushvalue(L, -1);
-            lua_replace(L, lua_upvalueindex(3));
-            lua_replace(L, lua_upvalueindex(4));
+    m.L = L;
+    m.lua = wr_lua_of(L);
+    m.subject = g->subject;
+    m.steps = 0;
+    const uint8_t *end = g->subject.data + g->subject.len;
+    const uint8_t *s = g->next;
+    while (s && s <= end) {
+        s = wr_pattern_skip(g->pattern, m.subject, s);
+        const uint8_t *stop = s ? wr_pattern_match(g->pattern, &m, s) : NULL;
+        if (stop && stop != g->last) {
+            g->next = g->last = stop;
             return push_captures(&m, s, stop, true);
         }
+        s = s ? s + 1 : NULL;
     }
-    lua_pushinteger(L, (lua_Integer)m.subject.len + 1);
-    lua_replace(L, lua_upvalueindex(3));
+    g->next = NULL;
     return 0;
 }
 
 static int string_gmatch(lua_State *L)
 {
     size_t len;
-    (void)luaL_checklstring(L, 1, &len);
+    const char *text = luaL_checklstring(L, 1, &len);
     size_t from = offset_of(luaL_optinteger(L, 3, 1), len);
-    lua_settop(L, 2);
-    lua_pushvalue(L, 1);
-    const struct wr_pattern *pattern = wr_pattern_get(L, 2);
-    if (wr_pattern_is_anchored(pattern)) {
+    struct gmatch *g = lua_newuserdatauv(L, sizeof(*g), 2);
+    *g = (struct gmatch){.subject = weir_bytes(text, len)};
+    g->next = from > len ? NULL : g->subject.data + from;
+    g->pattern = wr_pattern_get(L, 2);
+    if (wr_pattern_is_anchored(g->pattern)) {
         return luaL_error(L, "gmatch: a pattern with '^' matches once only; "
                              "use string.match, or '%%^' for the character");
     }
-    lua_pushinteger(L, (lua_Integer)(from > len ? len + 1 : from));
-    lua_pushinteger(L, -1);
-    lua_pushcclosure(L, gmatch_next, 4);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 2);
+    lua_pushcclosure(L, gmatch_next, 1);
     return 1;
 }
 
-/* ---- gsub
- * ---------------------------------------------------------------------------
- */
+/* ---- gsub ---------------------------------------------------------------- */
 
 /* Adds the replacement text with its %0 to %9. */
 static void add_template(struct wr_matcher *m, luaL_Buffer *out,
@@ -293,9 +297,7 @@ static int string_gsub(lua_State *L)
     return 2;
 }
 
-/* ---- rep
- * ------------------------------------------------------------------------------
- */
+/* ---- rep ----------------------------------------------------------------- */
 
 static int string_rep(lua_State *L)
 {

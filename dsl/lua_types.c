@@ -41,8 +41,7 @@ const char *wr_lua_type_name(enum wr_lua_type type)
     return types[type].name;
 }
 
-/* ---- types as values
- * -------------------------------------------------------------- */
+/* ---- types as values ----------------------------------------------------- */
 
 bool wr_lua_is_type(lua_State *L, int index, enum wr_lua_type *out)
 {
@@ -135,9 +134,7 @@ void wr_lua_open_types(lua_State *L)
     lua_setfield(L, -2, "null");
 }
 
-/* ---- in
- * ----------------------------------------------------------------------------
- */
+/* ---- in ------------------------------------------------------------------ */
 
 void wr_lua_push(lua_State *L, enum wr_lua_type type, struct weir_bytes bytes)
 {
@@ -172,9 +169,7 @@ void wr_lua_push(lua_State *L, enum wr_lua_type type, struct weir_bytes bytes)
                types[type].name, (int)bytes.len);
 }
 
-/* ---- out
- * ------------------------------------------------------------------------------
- */
+/* ---- out ----------------------------------------------------------------- */
 
 /* The type that suits a value, for the hint. */
 static const char *suitable(lua_State *L, int index)
@@ -251,21 +246,22 @@ struct weir_bytes wr_lua_take(lua_State *L, int index, enum wr_lua_type type,
                               struct weir_context *ctx,
                               const struct wr_lua_place *place)
 {
-    if (lua_isnoneornil(L, index)) {
-        return WEIR_NULL;
-    }
+    int given = lua_type(L, index);
     struct weir_bytes bytes = WEIR_NULL;
     bool ok = false;
+    if (given == LUA_TSTRING && type <= WR_LUA_TEXT) {
+        size_t len;
+        const char *text = lua_tolstring(L, index, &len);
+        return weir_bytes(text, len);
+    }
+    if (given <= LUA_TNIL) {
+        return WEIR_NULL;
+    }
     if (type == WR_LUA_JSON) {
         return take_json(L, index, ctx);
     }
-    if (type == WR_LUA_INT64 || type == WR_LUA_DOUBLE) {
+    if (type > WR_LUA_TEXT) {
         bytes = take_number(L, index, type, ctx, &ok);
-    } else if (lua_type(L, index) == LUA_TSTRING) {
-        size_t len;
-        const char *text = lua_tolstring(L, index, &len);
-        bytes = weir_bytes(text, len);
-        ok = true;
     }
     if (!ok) {
         wrong_type(L, index, type, place);
@@ -279,8 +275,7 @@ struct weir_bytes wr_lua_take_copy(lua_State *L, int index,
                                    const struct wr_lua_place *place)
 {
     struct weir_bytes bytes = wr_lua_take(L, index, type, ctx, place);
-    bool is_text = type == WR_LUA_BYTES || type == WR_LUA_TEXT;
-    if (!bytes.data || !is_text) {
+    if (!bytes.data || type > WR_LUA_TEXT) {
         return bytes;
     }
     uint8_t *memory = record_memory(L, ctx, bytes.len);

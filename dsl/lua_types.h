@@ -10,7 +10,7 @@
 
 enum wr_lua_type {
     WR_LUA_BYTES,  /* string */
-    WR_LUA_TEXT,   /* string, UTF-8 */
+    WR_LUA_TEXT,   /* string, UTF-8; up to here a value is its own bytes */
     WR_LUA_INT64,  /* integer */
     WR_LUA_DOUBLE, /* number */
     WR_LUA_JSON    /* what lua_json.h says */

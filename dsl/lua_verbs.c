@@ -73,8 +73,7 @@ static void warn_unnamed(lua_State *L, struct wr_lua_build *build,
     lua_pop(L, 1);
 }
 
-/* ---- the app
- * ---------------------------------------------------------------------- */
+/* ---- the app ------------------------------------------------------------- */
 
 static int weir_app(lua_State *L)
 {
@@ -165,8 +164,7 @@ static int app_table(lua_State *L)
                                                c.node->out_value, &rows)));
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------ */
+/* ---- streams ------------------------------------------------------------- */
 
 static int stream_filter(lua_State *L)
 {
@@ -329,8 +327,7 @@ static int stream_to_table(lua_State *L)
                                                         c.in->value, &rows)));
 }
 
-/* ---- grouping
- * -------------------------------------------------------------------------- */
+/* ---- grouping ------------------------------------------------------------ */
 
 static struct weir_grouping grouping(const struct call *c)
 {
@@ -379,9 +376,7 @@ static int table_group_by(lua_State *L)
         weir_table_group_by(c.in->object, wr_lua_on_pair, c.node, &options));
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------------
- */
+/* ---- tables -------------------------------------------------------------- */
 
 static int table_filter(lua_State *L)
 {
@@ -436,9 +431,7 @@ static int table_to(lua_State *L)
     return stream_to(L);
 }
 
-/* ---- aggregates
- * ------------------------------------------------------------------------------
- */
+/* ---- aggregates ---------------------------------------------------------- */
 
 static void warn_store(lua_State *L, const struct call *c)
 {
@@ -581,9 +574,7 @@ static int table_reduce(lua_State *L)
                                          c.options.name, &rows));
 }
 
-/* ---- the module
- * -----------------------------------------------------------------------------
- */
+/* ---- the module ---------------------------------------------------------- */
 
 static const luaL_Reg app_methods[] = {
     {"stream", app_stream}, {"table", app_table}, {NULL, NULL}};

@@ -135,8 +135,7 @@ static bool start_watcher(void)
     return started;
 }
 
-/* ---- life
- * -------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 enum weir_status wr_lua_watch(struct wr_lua *lua, struct weir_error *err)
 {

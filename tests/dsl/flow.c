@@ -16,8 +16,7 @@ static void must(enum weir_status status, const struct weir_error *err)
     }
 }
 
-/* ---- building
- * ------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------ */
 
 void flow_open_c(struct flow *flow, flow_program program)
 {
@@ -89,9 +88,7 @@ void flow_start(struct flow *flow, bool caching)
          &err);
 }
 
-/* ---- in
- * ----------------------------------------------------------------------------
- */
+/* ---- in ------------------------------------------------------------------ */
 
 static struct weir_bytes field(const char *text)
 {
@@ -139,9 +136,7 @@ void flow_abort(struct flow *flow)
     must(wr_driver_abort(flow->driver, &err), &err);
 }
 
-/* ---- out
- * -----------------------------------------------------------------------------
- */
+/* ---- out ----------------------------------------------------------------- */
 
 static void show(struct wr_buf *out, struct weir_bytes b)
 {
@@ -184,9 +179,7 @@ char *flow_read(struct flow *flow, const char *topics)
     return text;
 }
 
-/* ---- both
- * -------------------------------------------------------------------------------
- */
+/* ---- both ---------------------------------------------------------------- */
 
 static void check_one(struct flow *flow, const struct flow_case *c,
                       const char *language)

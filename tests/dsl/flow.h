@@ -51,7 +51,8 @@ void flow_send(struct flow *flow, const char *in);
 /** As flow_send of one line, for those that must fail. */
 enum weir_status flow_try_send(struct flow *flow, const char *line,
                                struct weir_error *err);
-/** Drops what happened since the last commit, the record that failed included. */
+/** Drops what happened since the last commit, the record that failed included.
+ */
 void flow_abort(struct flow *flow);
 /** What was written to these topics: given, free(). */
 char *flow_read(struct flow *flow, const char *topics);

@@ -268,8 +268,7 @@ static void tables_aggregate_the_same_in_c_and_in_lua(void **state)
     flow_check_all(table_cases, sizeof(table_cases) / sizeof(table_cases[0]));
 }
 
-/* ---- foreign bytes
- * ----------------------------------------------------------------- */
+/* ---- foreign bytes ------------------------------------------------------- */
 
 static void a_count_that_is_no_count_is_told(void **state)
 {

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- callbacks that need only exist
- * -------------------------------------------- */
+/* ---- callbacks that need only exist -------------------------------------- */
 
 static enum weir_status keep(struct weir_context *ctx,
                              const struct weir_record *r, bool *out, void *user)
@@ -79,8 +78,7 @@ static void table_to(struct weir_table *t, const char *topic)
     weir_stream_to(weir_table_to_stream(t, NULL), topic, NULL);
 }
 
-/* ---- the programs
- * ------------------------------------------------------------------ */
+/* ---- the programs -------------------------------------------------------- */
 
 static void word_count(struct weir_builder *b)
 {
@@ -333,8 +331,7 @@ static const struct {
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 
-/* ---- comparing
- * ------------------------------------------------------------------------ */
+/* ---- comparing ----------------------------------------------------------- */
 
 /* The section "== name" of expected.txt: given. */
 static char *expected(const char *name)

@@ -53,8 +53,7 @@ static void assert_run_says(const char *function, const char *says)
     flow_close(&flow);
 }
 
-/* ---- errors
- * ------------------------------------------------------------------------ */
+/* ---- errors -------------------------------------------------------------- */
 
 static void an_error_names_line_node_and_record(void **state)
 {
@@ -151,8 +150,7 @@ static void options_of_the_wrong_kind_are_told(void **state)
                      "store 'a' exists already");
 }
 
-/* ---- results
- * ------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------- */
 
 static void
 a_result_of_the_wrong_type_is_told_how_to_say_otherwise(void **state)
@@ -202,8 +200,7 @@ static void flat_results_of_the_wrong_kind_are_told(void **state)
     flow_close(&flow);
 }
 
-/* ---- the sandbox
- * ----------------------------------------------------------------------- */
+/* ---- the sandbox --------------------------------------------------------- */
 
 static void what_leads_out_is_not_there(void **state)
 {

@@ -229,8 +229,7 @@ static void verbs_do_the_same_in_c_and_in_lua(void **state)
     flow_check_all(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-/* ---- looking
- * --------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------- */
 
 static int seen;
 
@@ -262,8 +261,7 @@ static void peek_and_foreach_see_every_record(void **state)
     assert_int_equal(seen, 4);
 }
 
-/* ---- mistakes
- * ---------------------------------------------------------------------- */
+/* ---- mistakes ------------------------------------------------------------ */
 
 static enum weir_status emit_key(struct weir_emitter *out,
                                  const struct weir_record *r, void *user)
