@@ -8,10 +8,12 @@
 
 enum weir_status wr_json_check(struct weir_bytes bytes, struct weir_error *err)
 {
+    if (wr_json_scan(bytes)) {
+        return WEIR_OK;
+    }
     json_error_t where;
-    json_t *value =
-        json_loadb((const char *)bytes.data, bytes.len,
-                   JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
+    json_t *value = json_loadb((const char *)bytes.data, bytes.len,
+                               JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
     if (!value) {
         return weir_fail(err, WEIR_E_DECODE,
                          "not one JSON value: line %d, column %d: %s",

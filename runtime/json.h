@@ -6,6 +6,9 @@
 
 #include "base/bytes.h"
 
+/** Whether bytes surely are one JSON value; a scan without a tree. False: they
+ * are not, or only the full parser can tell. */
+bool wr_json_scan(struct weir_bytes bytes);
 /** Whether bytes are exactly one JSON value (RFC 8259), nested at most 2048
  * deep. Errors: WEIR_E_DECODE with line and column. */
 WEIR_MUST_CHECK enum weir_status wr_json_check(struct weir_bytes bytes,

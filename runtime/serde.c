@@ -54,6 +54,18 @@ bool wr_utf8_valid(struct weir_bytes bytes, size_t *out_at)
 {
     size_t at = 0;
     while (at < bytes.len) {
+        /* Most text is ASCII: eight bytes at a time while it is. */
+        uint64_t eight;
+        while (bytes.len - at >= sizeof(eight)) {
+            memcpy(&eight, bytes.data + at, sizeof(eight));
+            if (eight & UINT64_C(0x8080808080808080)) {
+                break;
+            }
+            at += sizeof(eight);
+        }
+        if (at == bytes.len) {
+            return true;
+        }
         size_t n = utf8_length(bytes.data + at, bytes.len - at);
         if (n == 0) {
             *out_at = at;
