@@ -503,6 +503,28 @@ static enum weir_status check_exactly_once(const char *name, const char *value,
     return WEIR_OK;
 }
 
+/* A transaction must live longer than the time between two commits. */
+static enum weir_status check_transaction_time(const struct wr_options *options,
+                                               struct weir_error *err)
+{
+    static const char *const names[] = {"producer.transaction.timeout.ms",
+                                        "transaction.timeout.ms"};
+    int64_t interval_ms = wr_config_commit_interval_ms(options);
+    for (size_t i = 0; i < 2; i++) {
+        if (wr_config_exactly_once(options) &&
+            wr_options_is_set(options, names[i]) &&
+            wr_options_int(options, names[i]) <= interval_ms) {
+            return weir_fail(err, WEIR_E_CONFIG,
+                             "%s=%s is not longer than the commit interval of "
+                             "%lld ms: every transaction would time out; raise "
+                             "it, or lower commit.interval.ms",
+                             names[i], wr_options_text(options, names[i]),
+                             (long long)interval_ms);
+        }
+    }
+    return WEIR_OK;
+}
+
 enum weir_status wr_config_check(const struct wr_options *options,
                                  struct weir_error *err)
 {
@@ -517,6 +539,9 @@ enum weir_status wr_config_check(const struct wr_options *options,
     if (status == WEIR_OK) {
         status =
             check_server(wr_options_text(options, "application.server"), err);
+    }
+    if (status == WEIR_OK) {
+        status = check_transaction_time(options, err);
     }
     size_t cursor = 0;
     const char *name;

@@ -28,6 +28,8 @@
 #define QUEUE_FULL_WAIT_MS  50
 #define QUEUE_FULL_MAX_MS   120000
 #define TXN_CALL_TIMEOUT_MS 30000
+/* a transaction may last this much longer than the commit interval */
+#define TXN_TIMEOUT_SPARE_MS 10000
 
 struct out_topic {
     char *name; /* owned */
@@ -45,12 +47,31 @@ struct wr_producer {
     size_t topic_count;
     int64_t *slots; /* by changelog slot: last acknowledged offset */
     size_t slot_count;
+    struct wr_metric *dropped; /* may be NULL */
     bool transactional;
+    bool drop_refused; /* production.exception.handler=continue */
     bool in_transaction;
     struct weir_error failure; /* first failed delivery; status OK: none */
 };
 
 /* ---- life --------------------------------------------------------------- */
+
+/* Whether a refused record is left out instead of failing the task; a changelog
+ * record (slot >= 0) never is, since the store already has its change. */
+static bool drop(struct wr_producer *producer, enum weir_status status,
+                 int32_t slot, const char *topic)
+{
+    if (!producer->drop_refused || slot >= 0 ||
+        weir_status_class(status) != WEIR_CLASS_SKIP) {
+        return false;
+    }
+    wr_log(WR_WARN, "producer", "record-dropped", "topic=%s reason=\"%s\"",
+           topic, weir_status_text(status));
+    if (producer->dropped) {
+        wr_metric_add(producer->dropped, 1);
+    }
+    return true;
+}
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
                         void *opaque)
@@ -61,7 +82,9 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
             message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
-            producer->failure.status == WEIR_OK) {
+            producer->failure.status == WEIR_OK &&
+            !drop(producer, wr_kafka_status((int)message->err),
+                  (int32_t)slot - 1, rd_kafka_topic_name(message->rkt))) {
             (void)wr_kafka_fail(&producer->failure, producer->options,
                                 (int)message->err, NULL, "producing");
             (void)weir_fail_prefix(
@@ -96,10 +119,13 @@ static enum weir_status producer_conf(const struct wr_producer_spec *spec,
                                       rd_kafka_conf_t **out,
                                       struct weir_error *err)
 {
+    char timeout[32];
+    int64_t interval_ms = wr_config_commit_interval_ms(spec->options);
+    (void)snprintf(timeout, sizeof(timeout), "%lld",
+                   (long long)interval_ms + TXN_TIMEOUT_SPARE_MS);
     static const struct wr_client_setting defaults[] = {
         {"linger.ms", "5"},
         {"enable.idempotence", "true"},
-        {"transaction.timeout.ms", "10000"},
         {"delivery.timeout.ms", "120000"},
         {"queue.buffering.max.messages", "200000"},
         {"queue.buffering.max.kbytes", "65536"},
@@ -147,6 +173,10 @@ enum weir_status wr_producer_new(const struct wr_producer_spec *spec,
     producer->partition_count = spec->partition_count;
     producer->user = spec->user;
     producer->transactional = spec->transactional_id != NULL;
+    producer->dropped = spec->dropped;
+    const char *handler =
+        wr_options_text(spec->options, "production.exception.handler");
+    producer->drop_refused = handler && strcmp(handler, "continue") == 0;
     enum weir_status status = producer_conf(spec, producer, &conf, err);
     if (status != WEIR_OK) {
         free(producer);
@@ -387,6 +417,10 @@ static enum weir_status send_failed(struct wr_producer *producer,
     const char *topic = producer->topics[output->topic].name;
     enum weir_status status =
         wr_kafka_fail_object(err, producer->options, error, "producing");
+    if (too_big &&
+        drop(producer, WEIR_E_TOOBIG, output->changelog_slot, topic)) {
+        return WEIR_OK;
+    }
     if (too_big) {
         return weir_fail(err, WEIR_E_TOOBIG,
                          "%s partition %d: a record of %zu bytes is larger "

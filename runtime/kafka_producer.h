@@ -22,6 +22,7 @@ struct wr_producer_spec {
     const struct wr_options *options;
     const char *client_id;
     const char *transactional_id; /* NULL: idempotent, without transactions */
+    struct wr_metric *dropped;    /* records left out; NULL: not counted */
     wr_partition_count_fn partition_count;
     void *user;
 };

@@ -162,6 +162,9 @@ static enum weir_status open_producer(struct wr_worker *worker,
         .client_id = client_id,
         .transactional_id =
             worker->exactly_once ? worker->transactional_id : NULL,
+        .dropped = wr_metric_get(
+            worker->env->metrics, WR_COUNTER, "weir_records_dropped_total",
+            "reason=\"production\"", "Records left out on purpose, by reason"),
         .partition_count = partition_count,
         .user = worker};
     enum weir_status status = wr_producer_new(&spec, &worker->producer, err);

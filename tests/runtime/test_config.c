@@ -165,6 +165,10 @@ static void exactly_once_refuses_what_undoes_it(void **state)
     set("producer.enable.idempotence", "false");
     contradicts("enable.idempotence");
     set("producer.enable.idempotence", "true");
+    set("commit.interval.ms", "2s");
+    set("producer.transaction.timeout.ms", "1000");
+    contradicts("commit.interval.ms");
+    set("producer.transaction.timeout.ms", "5000");
     set("consumer.isolation.level", "read_uncommitted");
     contradicts("read_committed");
 }

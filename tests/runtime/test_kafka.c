@@ -220,6 +220,35 @@ static void a_waiting_poll_can_be_woken(void **state)
     wr_consumer_free(consumer);
 }
 
+static void a_record_that_is_too_large_stops_or_is_left_out(void **state)
+{
+    (void)state;
+    static const char large[5000] = {1};
+    struct wr_output out = {.key = weir_text("k"),
+                            .value = weir_bytes(large, sizeof(large)),
+                            .changelog_slot = -1};
+    int32_t count = 0;
+    assert_ok(
+        weir_config_set(config, "producer.message.max.bytes", "1000", &err),
+        err);
+    struct wr_producer *producer = make_producer(NULL);
+    struct wr_collector *c = wr_producer_collector(producer);
+    assert_ok(c->topic(c, "t", &out.topic, &count, &err), err);
+    assert_int_equal(c->send(c, &out, &err), WEIR_E_TOOBIG);
+    assert_non_null(strstr(err.text, "production.exception.handler"));
+    wr_producer_free(producer);
+    assert_ok(weir_config_set(config, "production.exception.handler",
+                              "continue", &err),
+              err);
+    producer = make_producer(NULL);
+    c = wr_producer_collector(producer);
+    assert_ok(c->topic(c, "t", &out.topic, &count, &err), err);
+    assert_ok(c->send(c, &out, &err), err);
+    out.changelog_slot = 0; /* a changelog record is never left out */
+    assert_int_equal(c->send(c, &out, &err), WEIR_E_TOOBIG);
+    wr_producer_free(producer);
+}
+
 static void a_transaction_begins_with_its_first_record(void **state)
 {
     (void)state;
@@ -332,6 +361,7 @@ int main(void)
         T(a_seek_delivers_again_from_there),
         T(a_position_that_does_not_exist_is_told),
         T(a_waiting_poll_can_be_woken),
+        T(a_record_that_is_too_large_stops_or_is_left_out),
         T(a_transaction_begins_with_its_first_record),
         T(a_fenced_producer_says_so),
         T(a_missing_output_topic_is_named),
