@@ -6,7 +6,7 @@
 #include "dsl/load.h"
 
 #include "dsl/graph.h"
-#include "dsl/lua_host.h"
+#include "dsl/lua_check.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -167,8 +167,7 @@ enum weir_status wr_application_check(const char *path, struct wr_buf *report,
     enum weir_status status =
         wr_application_load(path, NULL, &application, err);
     if (status == WEIR_OK && application->host) {
-        wr_buf_put_text(report, wr_lua_host_warnings(application->host));
-        status = report->status;
+        status = wr_lua_check(application->host, report, err);
     }
     wr_application_free(application);
     if (status != WEIR_OK) {

@@ -23,6 +23,7 @@ struct wr_lua_host {
     struct wr_lua_limits limits;
     struct wr_buf trace; /* of the first run */
     struct wr_buf warnings;
+    char **files; /* of the first run, the script first; NULL-ended */
     struct weir_thread_hook hook;
 };
 
@@ -269,6 +270,23 @@ static void stop_thread(void *thread_state)
 
 /* ---- life ---------------------------------------------------------------- */
 
+/* Notes the files that a run has read; lists have the last one first. */
+static bool note_files(struct wr_lua_host *host, const struct wr_lua *lua)
+{
+    size_t count = 0;
+    for (const struct wr_lua_source *s = lua->sources; s; s = s->next) {
+        count++;
+    }
+    host->files = calloc(count + 1, sizeof(*host->files));
+    if (!host->files) {
+        return false;
+    }
+    for (const struct wr_lua_source *s = lua->sources; s; s = s->next) {
+        host->files[--count] = strdup(s->chunk);
+    }
+    return true;
+}
+
 enum weir_status wr_lua_host_new(const char *path,
                                  const struct wr_lua_limits *limits,
                                  struct weir_builder *builder,
@@ -296,7 +314,12 @@ enum weir_status wr_lua_host_new(const char *path,
         wr_lua_host_free(host);
         return status;
     }
+    bool noted = note_files(host, lua);
     stop_thread(lua);
+    if (!noted) {
+        wr_lua_host_free(host);
+        return weir_fail(err, WEIR_E_NOMEM, "no memory for a script");
+    }
     *out = host;
     return WEIR_OK;
 }
@@ -304,6 +327,10 @@ enum weir_status wr_lua_host_new(const char *path,
 void wr_lua_host_free(struct wr_lua_host *host)
 {
     if (host) {
+        for (size_t i = 0; host->files && host->files[i]; i++) {
+            free(host->files[i]);
+        }
+        free(host->files);
         wr_buf_done(&host->trace);
         wr_buf_done(&host->warnings);
         free(host->path);
@@ -319,4 +346,9 @@ const struct weir_thread_hook *wr_lua_host_hook(const struct wr_lua_host *host)
 const char *wr_lua_host_warnings(struct wr_lua_host *host)
 {
     return wr_buf_text(&host->warnings);
+}
+
+const char *wr_lua_host_file(const struct wr_lua_host *host, size_t index)
+{
+    return host->files[index];
 }

@@ -25,4 +25,8 @@ const struct weir_thread_hook *wr_lua_host_hook(const struct wr_lua_host *host);
  * Lent. */
 const char *wr_lua_host_warnings(struct wr_lua_host *host);
 
+/** The files that the script is made of: itself first, NULL past the last.
+ * Lent. */
+const char *wr_lua_host_file(const struct wr_lua_host *host, size_t index);
+
 #endif
