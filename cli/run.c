@@ -6,6 +6,7 @@
  * This process only supervises: it has no thread, no client and no store. */
 #include "cli/run.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "broker/weir_broker.h"
 #include "cli/tools.h"
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define POOLS_MAX              256
 #define STANDARD_BROKER_LISTEN "127.0.0.1:9092"
 #define STANDARD_BROKER_DATA   "weir-data"
 
@@ -145,10 +147,40 @@ static enum weir_status choose_http_ports(struct wr_pool *pool,
     return s;
 }
 
+/* Takes the lowest number that no other pool on this state.dir has. The lock is
+ * held by the supervisor and its children, and so until the last of them ends.
+ */
+static enum weir_status take_number(struct wr_pool *pool,
+                                    struct weir_error *err)
+{
+    const char *dir = wr_options_text(pool->config->options, "state.dir");
+    enum weir_status s = wr_mkdirs(dir, err);
+    for (int i = 1; s == WEIR_OK && i <= POOLS_MAX; i++) {
+        char path[4096];
+        int n = snprintf(path, sizeof(path), "%s/.pool-%d.lock", dir, i);
+        if (n < 0 || (size_t)n >= sizeof(path)) {
+            return weir_fail(err, WEIR_E_CONFIG, "state.dir is too long");
+        }
+        enum weir_status locked = wr_lock_file(path, &pool->lock_fd, err);
+        if (locked != WEIR_E_LOCKED) {
+            pool->number = i;
+            return locked;
+        }
+    }
+    return s != WEIR_OK ? s
+                        : weir_fail(err, WEIR_E_LOCKED,
+                                    "there are %d pools on state.dir '%s'",
+                                    POOLS_MAX, dir);
+}
+
 int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
 {
     struct weir_error err = {0};
-    if (pool->http_port >= 0 && choose_http_ports(pool, &err) != WEIR_OK) {
+    enum weir_status s = take_number(pool, &err);
+    if (s == WEIR_OK && pool->http_port >= 0) {
+        s = choose_http_ports(pool, &err);
+    }
+    if (s != WEIR_OK) {
         return wr_cli_fail(&err);
     }
     char listen_on[256];

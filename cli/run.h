@@ -14,6 +14,8 @@ struct wr_pool {
     const char *application;    /* path of a .lua or .so */
     struct weir_config *config; /* owned by the pool's caller */
     int workers;
+    int lock_fd; /* holds the number */
+    int number;  /* of the pool on its state.dir, once taken; from 1 */
     char http_host[256];
     int http_port; /* of the first worker, the next has the next;
                       0: any; -1: no HTTP */

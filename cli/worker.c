@@ -10,6 +10,7 @@
 #include "cli/run.h"
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/kafka_ensure.h"
 #include "cli/leave_group.h"
@@ -19,8 +20,10 @@
 #include "runtime/http_client.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,16 +68,31 @@ static enum weir_status name_application(struct worker *w,
 }
 
 /* A respawned worker keeps its name in the group, and so gets its tasks back.
- */
+ * The name has all that must stay the same for that: a coordinator goes on
+ * telling the address that a static member had when it first joined. */
 static enum weir_status name_in_group(struct worker *w, struct weir_error *err)
 {
     char host[65] = "localhost";
+    char dir[PATH_MAX];
     char name[512];
+    char port[16] = "";
+    const struct wr_options *o = w->config->options;
+    if (wr_options_is_set(o, "group.instance.id")) {
+        return WEIR_OK;
+    }
+    if (!realpath(wr_options_text(o, "state.dir"), dir)) {
+        return weir_fail(err, WEIR_E_IO, "state.dir: %s", strerror(errno));
+    }
+    if (w->pool->http_port >= 0) {
+        (void)snprintf(port, sizeof(port), "-%u",
+                       (unsigned)w->pool->http_ports[w->slot]);
+    }
     (void)gethostname(host, sizeof(host) - 1);
-    (void)snprintf(name, sizeof(name), "%s-%s-%d",
-                   wr_options_text(w->config->options, "application.id"), host,
-                   w->slot + 1);
-    return set_default(w, "group.instance.id", name, err);
+    (void)snprintf(name, sizeof(name), "%s-%s-%08x-%d-%d%s",
+                   wr_options_text(o, "application.id"), host,
+                   (unsigned)wr_crc32c(0, dir, strlen(dir)), w->pool->number,
+                   w->slot + 1, port);
+    return weir_config_set(w->config, "group.instance.id", name, err);
 }
 
 /* Writes the address that serves queries to FILE.N, whole. */
