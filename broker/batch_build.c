@@ -117,10 +117,12 @@ enum weir_status wr_batch_get_marker(struct weir_bytes bytes,
 {
     struct wr_batch_iter iter;
     struct wr_record record;
-    struct wr_buf none; /* a control batch is never compressed */
-    wr_buf_init(&none, 0);
-    if (wr_batch_iter_init(&iter, bytes, &none, NULL) != WEIR_OK ||
-        !wr_batch_is_control(&iter.batch) ||
+    struct wr_batch batch;
+    /* A control batch is never compressed: there is nothing to unpack into. */
+    if (wr_batch_parse(bytes, &batch, NULL) != WEIR_OK ||
+        !wr_batch_is_control(&batch) ||
+        wr_batch_codec(&batch) != WR_CODEC_NONE ||
+        wr_batch_iter_init(&iter, bytes, NULL, NULL) != WEIR_OK ||
         !wr_batch_iter_next(&iter, &record) || record.key.len < 4) {
         return WEIR_E_CORRUPT;
     }

@@ -100,9 +100,10 @@ struct wr_logs {
     struct wr_log_watch *watch_cursor; /* next one to call; moves on removal */
     struct wr_checkpoint_job *checkpoint; /* under way, or NULL */
     bool checkpoint_wanted;
-    int64_t checkpoint_ms;         /* when the last one was begun */
-    bool polling;                  /* no poll inside a poll */
-    char *failed;                  /* owned: why nothing is accepted, or NULL */
+    bool checkpoint_put_off; /* no space for it; tried again once a second */
+    int64_t checkpoint_ms;   /* when the last one was begun */
+    bool polling;            /* no poll inside a poll */
+    char *failed;            /* owned: why nothing is accepted, or NULL */
     struct wr_logs_wakeup *wakeup; /* logs_sync.c: for wr_logs_wait */
     struct wr_logs_stats stats;
 };

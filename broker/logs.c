@@ -40,7 +40,7 @@ struct wr_logs_config wr_logs_config_default(void)
         .cache_bytes_max = (size_t)64 << 20,
         .wal_file_bytes = (size_t)32 << 20,
         .wal_files_max = 4,
-        .direct_bytes = (size_t)1 << 20,
+        .direct_bytes = (size_t)256 << 10,
         .open_files_max = 512,
         .unpacked_bytes_max = (size_t)64 << 20,
         .producers_max = 10000,

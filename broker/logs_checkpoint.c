@@ -191,6 +191,7 @@ static void job_done(struct wr_logs *logs, const struct wr_checkpoint_job *job)
             wr_logs_fail(logs, job->err.text);
         } else {
             logs->checkpoint_wanted = true;
+            logs->checkpoint_put_off = true;
         }
         return;
     }
@@ -229,6 +230,7 @@ void wr_logs_checkpoint_begin(struct wr_logs *logs)
     job->checkpoint.live_from = release + 1;
     logs->checkpoint = job;
     logs->checkpoint_wanted = false;
+    logs->checkpoint_put_off = false;
     logs->checkpoint_ms = logs->config.now_ms();
     wr_helper_submit(logs->background, &job->job);
 }
@@ -245,7 +247,8 @@ void wr_logs_checkpoint_poll(struct wr_logs *logs)
         }
         job_free(job);
     }
-    if (logs->wal && wr_wal_sealed(logs->wal, logs->wal_done, &seq)) {
+    if (logs->wal && !logs->checkpoint_put_off &&
+        wr_wal_sealed(logs->wal, logs->wal_done, &seq)) {
         wr_logs_checkpoint_begin(logs);
     }
 }

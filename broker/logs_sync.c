@@ -463,6 +463,9 @@ const char *wr_logs_refusal(const struct wr_logs *logs)
     if (logs->failed) {
         return logs->failed;
     }
+    if (logs->checkpoint_put_off) {
+        return "no space is left for a checkpoint; free some";
+    }
     if (logs->wal && wr_wal_is_stuck(logs->wal)) {
         return "no space is left for the write-ahead log; free some";
     }

@@ -242,10 +242,13 @@ static enum weir_status wait_freed(struct wr_wal *wal, bool stuck)
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&wal->lock);
     bool free_one = false;
+    bool sealed = false;
     for (uint32_t i = 0; i < wal->file_count; i++) {
         free_one = free_one || wal->files[i].state == FILE_FREE;
+        sealed = sealed || wal->files[i].state == FILE_SEALED;
     }
-    wal->stuck = stuck;
+    /* A sealed file will be free without anybody's help. */
+    wal->stuck = stuck && !sealed && !free_one;
     if (!free_one && !wal->shutdown) {
         (void)pthread_cond_timedwait(&wal->freed, &wal->lock, &until);
     }
