@@ -18,8 +18,8 @@ enum exit_code {
     EXIT_STOPPED = 0,
     EXIT_OTHER = 1,
     EXIT_USAGE = 2,
-    EXIT_IN_USE = 3,
-    EXIT_DATA = 4
+    EXIT_DAMAGED = 6,
+    EXIT_IN_USE = 8
 };
 
 static struct wr_broker *running; /* what the signal handler stops */
@@ -53,8 +53,7 @@ static void print_help(const char *name)
                o->standard ? o->standard : "none", o->help);
     }
     printf("\nexit codes: 0 stopped as asked, 2 wrong usage or configuration,\n"
-           "3 data folder or port in use, 4 damaged or unreadable data, "
-           "1 anything else.\n");
+           "6 damaged data, 8 data folder or port in use, 1 anything else.\n");
 }
 
 static int exit_code_of(enum weir_status status)
@@ -69,9 +68,7 @@ static int exit_code_of(enum weir_status status)
     case WEIR_E_EXISTS:
         return EXIT_IN_USE;
     case WEIR_E_CORRUPT:
-    case WEIR_E_IO:
-    case WEIR_E_NOSPACE:
-        return EXIT_DATA;
+        return EXIT_DAMAGED;
     default:
         return EXIT_OTHER;
     }

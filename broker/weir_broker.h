@@ -36,8 +36,8 @@ void wr_broker_metrics(const struct wr_broker *broker, struct wr_buf *out);
 
 /** `weir broker`: the whole program, from arguments to exit code. argv[0] is
  * the name to show, e.g. "weir broker". Exit codes: 0 stopped as asked, 2 wrong
- *  usage or configuration, 3 data folder or port in use, 4 damaged or
- *  unreadable data, 1 anything else. */
+ *  usage or configuration, 6 damaged data, 8 data folder or port in use,
+ *  1 anything else. */
 int wr_broker_command(int argc, char **argv);
 
 #endif

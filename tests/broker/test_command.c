@@ -131,7 +131,7 @@ static void sigterm_stops_a_ready_broker_with_0(void **state)
     assert_int_equal(finish(&c), 0);
 }
 
-static void a_folder_or_port_in_use_is_exit_code_3(void **state)
+static void a_folder_or_port_in_use_is_exit_code_8(void **state)
 {
     (void)state;
     struct command first, second;
@@ -143,20 +143,20 @@ static void a_folder_or_port_in_use_is_exit_code_3(void **state)
     assert_int_equal(
         sscanf(strstr(first.text, "listen="), "listen=%63s", address), 1);
     assert_int_equal(run(&second, (const char *const[]){"--data", dir, NULL}),
-                     3);
+                     8);
     assert_non_null(strstr(second.text, dir));
     snprintf(other, sizeof(other), "%s-other", dir);
     assert_int_equal(
         run(&second,
             (const char *const[]){"--data", other, "--listen", address, NULL}),
-        3);
+        8);
     assert_non_null(strstr(second.text, "the port is in use"));
     assert_int_equal(wr_remove_all(other, NULL), WEIR_OK);
     kill(first.pid, SIGTERM);
     assert_int_equal(finish(&first), 0);
 }
 
-static void damaged_data_is_exit_code_4(void **state)
+static void damaged_data_is_exit_code_6(void **state)
 {
     (void)state;
     struct command c;
@@ -166,7 +166,7 @@ static void damaged_data_is_exit_code_4(void **state)
                      WEIR_OK);
     assert_int_equal(run(&c, (const char *const[]){"--data", dir, "--listen",
                                                    "127.0.0.1:0", NULL}),
-                     4);
+                     6);
     assert_non_null(strstr(c.text, path));
 }
 
@@ -191,8 +191,8 @@ int main(void)
         COMMAND_TEST(help_and_version_say_what_there_is),
         COMMAND_TEST(wrong_usage_is_exit_code_2_and_names_the_mistake),
         COMMAND_TEST(sigterm_stops_a_ready_broker_with_0),
-        COMMAND_TEST(a_folder_or_port_in_use_is_exit_code_3),
-        COMMAND_TEST(damaged_data_is_exit_code_4),
+        COMMAND_TEST(a_folder_or_port_in_use_is_exit_code_8),
+        COMMAND_TEST(damaged_data_is_exit_code_6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The program as a user meets it: real processes, real exit codes, real messages.
+
+usage: tests/flow/program.py --weir build/dev/weir [NAME...]
+Each test is a function test_*; its docstring is the property. Ends with 'N passed, N failed'.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WEIR = None
+USAGE, LOAD, UNREACHABLE, NOT_FOUND, POISON, IN_USE = 2, 3, 4, 5, 7, 8
+PATIENCE = 60  # seconds; a bound on a condition, never a pause
+
+
+def wait_for(what, condition):
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"gave up waiting for {what}"
+        time.sleep(0.02)
+
+
+def weir(*args, code=0, stdin="", env=None):
+    """Runs a command to its end; returns (stdout, stderr)."""
+    r = subprocess.run([WEIR, *args], input=stdin, capture_output=True, text=True, timeout=PATIENCE,
+                       env=dict(os.environ, **(env or {})))
+    assert r.returncode == code, f"weir {' '.join(args)}: exit {r.returncode}, not {code}\n{r.stdout}{r.stderr}"
+    return r.stdout, r.stderr
+
+
+def contains(text, *needles):
+    for needle in needles:
+        assert needle in text, f"'{needle}' is not in: {text}"
+
+
+class Process:
+    """A weir process in the background, with its log."""
+
+    def __init__(self, work, name, *args):
+        self.log_path = os.path.join(work, f"{name}.log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([WEIR, *args], stdout=log, stderr=log, cwd=work,
+                                            env=dict(os.environ, WEIR_LOG_FORMAT="logfmt"))
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def says(self, pattern, count=1):
+        def look():
+            found = re.findall(pattern, self.log())
+            assert len(found) >= count or self.process.poll() is None, f"it ended: {self.log()}"
+            return found if len(found) >= count else None
+        return wait_for(f"'{pattern}' in {self.log_path}", look)
+
+    def ends(self, code):
+        got = self.process.wait(PATIENCE)
+        assert got == code, f"exit {got}, not {code}: {self.log()}"
+        return self.log()
+
+    def stop(self, code=0):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.ends(code)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Broker(Process):
+    def __init__(self, work, listen="127.0.0.1:0", data=None):
+        super().__init__(work, "broker", "broker", "--data", data or os.path.join(work, "data"), "--listen", listen)
+        self.address = self.says(r"event=ready listen=(\S+)")[-1]
+
+
+class Here:
+    """A folder of its own, a broker when asked for, and whatever was started, stopped at the end."""
+
+    def __init__(self):
+        self.work = tempfile.mkdtemp(prefix="weir-program-")
+        self.started = []
+        self.bus = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in reversed(self.started):
+            p.kill()
+        shutil.rmtree(self.work)
+
+    def path(self, name, text=None):
+        p = os.path.join(self.work, name)
+        if text is not None:
+            with open(p, "w", encoding="utf-8") as f:
+                f.write(text)
+        return p
+
+    def broker(self, *args, **kwargs):
+        b = Broker(self.work, *args, **kwargs)
+        self.started.append(b)
+        self.bus = b.address
+        return b
+
+    def run(self, application, *args):
+        p = Process(self.work, "pool", "run", application, "-X", f"bootstrap.servers={self.bus}",
+                    "-X", f"state.dir={self.work}/state", *args)
+        self.started.append(p)
+        return p
+
+    def topics(self, *names, partitions="2"):
+        weir("topic", "create", *names, "-p", partitions, "-b", self.bus)
+
+    def produce(self, topic, text, *args):
+        weir("produce", topic, "-b", self.bus, *args, stdin=text)
+
+    def consume(self, topic, *args):
+        return weir("consume", topic, "-b", self.bus, "--exit", *args)[0]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def get(address, path):
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+WORD_COUNT = os.path.join(ROOT, "examples", "word_count.lua")
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+def test_help_and_version():
+    """Every command has its page, and the version is told."""
+    overview = weir("--help")[0]
+    for line in overview.split("Commands:\n")[1].split("\n\n")[0].splitlines():
+        words = line[2:18].split()
+        if words[0] != "help":
+            contains(weir(*words, "--help")[0], "usage:")
+    contains(weir("--version")[0], "weir 0.")
+    contains(weir("help", "config")[0], "processing.guarantee", "durability")
+
+
+def test_mistyped():
+    """What is mistyped is refused with the nearest name."""
+    contains(weir("produec", code=USAGE)[1], "did you mean 'produce'")
+    contains(weir("consume", "x", "--form", "end", code=USAGE)[1], "did you mean '--from'")
+    contains(weir("run", WORD_COUNT, "-X", "comit.interval.ms=5", code=USAGE)[1], "commit.interval.ms")
+    contains(weir("broker", "--data", "/nonexistent", "-X", "durabilty=sync", code=USAGE)[1], "durability")
+
+
+def test_contradictions():
+    """Options that contradict each other are refused before anything starts."""
+    contains(weir("run", WORD_COUNT, "-X", "bootstrap.servers=127.0.0.1:1", "--data", "x", code=USAGE)[1], "--data")
+    contains(weir("run", WORD_COUNT, "--workers", "0", code=USAGE)[1], "1 to 128")
+    contains(weir("produce", "t", "--key", "a", "--key-separator", ":", code=USAGE)[1], "exclude each other")
+
+
+def test_nobody_there():
+    """A broker that does not answer is named, with its own exit code."""
+    for args in (("topic", "list"), ("consume", "t", "--exit"), ("produce", "t")):
+        contains(weir(*args, "-b", "127.0.0.1:1", "--timeout", "2", code=UNREACHABLE)[1], "127.0.0.1:1")
+    contains(weir("query", "--http", "127.0.0.1:1", "s", "k", code=UNREACHABLE)[1], "127.0.0.1:1")
+
+
+# --- broker and tools ------------------------------------------------------------------------------------------------
+
+def test_broker_in_use():
+    """A data folder or a port that another broker has is refused, and that one goes on."""
+    with Here() as h:
+        b = h.broker()
+        contains(weir("broker", "--data", h.path("data"), "--listen", "127.0.0.1:0", code=IN_USE)[1], h.path("data"))
+        contains(weir("broker", "--data", h.path("other"), "--listen", b.address, code=IN_USE)[1],
+                 b.address.split(":")[1])
+        weir("topic", "list", "-b", b.address)
+        b.stop()
+
+
+def test_topics():
+    """Topics are made, listed, described and deleted; what is not there says so."""
+    with Here() as h:
+        h.broker()
+        weir("topic", "create", "orders", "-p", "3", "-c", "retention.ms=1000", "-b", h.bus)
+        contains(weir("topic", "create", "orders", "-b", h.bus, code=IN_USE)[1], "orders")
+        listed = [json.loads(x) for x in weir("topic", "list", "-o", "json", "-b", h.bus)[0].splitlines()]
+        assert {"topic": "orders", "partitions": 3} in listed
+        described = json.loads(weir("topic", "describe", "orders", "-o", "json", "-b", h.bus)[0])
+        assert len(described["partitions"]) == 3 and described["config"]["retention.ms"] == "1000"
+        contains(weir("topic", "describe", "nope", "-b", h.bus, code=NOT_FOUND)[1], "nope")
+        weir("topic", "delete", "orders", "-b", h.bus, code=USAGE)
+        weir("topic", "delete", "orders", "--yes", "-b", h.bus)
+        weir("topic", "describe", "orders", "-b", h.bus, code=NOT_FOUND)
+
+
+def test_records():
+    """Records keep key, value, null, header and type from produce to consume."""
+    with Here() as h:
+        h.broker()
+        h.topics("t", partitions="1")
+        h.produce("t", "a:1\nb:-2\nc:~\n", "-K", ":", "--value-type", "int64", "--null-value", "~", "-H", "from=test")
+        assert h.consume("t", "--value-type", "int64") == "a\t1\nb\t-2\nc\tnull\n"
+        first = json.loads(h.consume("t", "--value-type", "int64", "-o", "json", "-n", "1"))
+        assert (first["key"], first["value"], first["headers"]) == ("a", 1, [["from", "test"]])
+        assert h.consume("t", "--value-type", "int64", "--from", "-1") == "c\tnull\n"
+        contains(weir("produce", "t", "-b", h.bus, "--value-type", "int64", stdin="x\n", code=POISON)[1], "line 1",
+                 "int64")
+        contains(weir("consume", "t", "-b", h.bus, "--exit", "--value-type", "double", "--key-type", "int64",
+                      code=POISON)[1], "topic 't' partition 0 offset 0")
+
+
+# --- applications ----------------------------------------------------------------------------------------------------
+
+def test_does_not_load():
+    """A script that does not load stops the pool, with file and line, and its own exit code."""
+    with Here() as h:
+        h.broker()
+        bad = {"syntax.lua": "local weir = require 'weir'\nlocal x = = 1\n",
+               "nothing.lua": "return 42\n",
+               "verb.lua": "local weir = require 'weir'\nlocal app = weir.app 'x'\napp:straem('t')\nreturn app\n",
+               "loop.lua": "while true do end\n"}
+        for name, text in bad.items():
+            contains(h.run(h.path(name, text)).ends(LOAD), name)
+            contains(weir("check", h.path(name), code=LOAD)[1], name)
+        weir("run", h.path("missing.lua"), "-X", f"bootstrap.servers={h.bus}", code=LOAD)
+
+
+def test_missing_topic():
+    """On a broker that is not our own a missing input topic is named, with the remedy."""
+    with Here() as h:
+        h.broker()
+        contains(h.run(WORD_COUNT).ends(NOT_FOUND), "lines", "weir topic create")
+
+
+def test_word_count():
+    """A pool counts, answers from every worker, commits at SIGTERM and leaves its group at once."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts")
+        pool = h.run(WORD_COUNT, "--workers", "2", "--http", "127.0.0.1:0",
+                     "-X", "processing.guarantee=exactly_once_v2")
+        pool.says("event=running", 2)
+        addresses = pool.says(r"event=listening address=(\S+)", 2)
+        h.produce("lines", "The cat.\nthe dog, THE end\n")
+        for a in addresses:
+            wait_for("'the' to be 3", lambda: subprocess.run([WEIR, "query", "--http", a, "counts", "the"],
+                                                             capture_output=True, text=True).stdout == "3\n")
+            contains(weir("query", "--http", a, "counts", "unseen", code=NOT_FOUND)[1], "no such key")
+            contains(weir("query", "--http", a, "nostore", "x", code=NOT_FOUND)[1], "counts")
+            for path, needle in (("/v1/stores", "counts"), ("/v1/stores/counts", "partitions"), ("/v1/tasks", "running"),
+                                 ("/v1/topology?format=text", "Sub-topology: 1"), ("/v1/topology", "KSTREAM"),
+                                 ("/v1/topology?format=dot", "digraph"), ("/v1/app", "word-count"), ("/livez", "ok"),
+                                 ("/metrics", "weir_records_processed_total")):
+                status, text = get(a, path)
+                assert status == 200, f"{path}: {status} {text}"
+                contains(text, needle)
+            assert get(a, "/nope")[0] == 404 and get(a, "/v1/stores/counts/keys/%zz")[0] == 400
+        pool.stop()
+        contains(weir("group", "describe", "word-count", "-b", h.bus)[0], "state Empty")
+        last = dict(x.split("\t") for x in h.consume("word-counts", "--value-type", "int64").splitlines())
+        assert last == {"the": "3", "cat": "1", "dog": "1", "end": "1"}, last
+
+
+def test_http_port_in_use():
+    """A query port that is taken stops the pool with what to do."""
+    with Here() as h, socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        h.broker()
+        h.topics("lines", "word-counts")
+        contains(h.run(WORD_COUNT, "--http", f"127.0.0.1:{s.getsockname()[1]}").ends(IN_USE), "--http")
+
+
+NUMBERS = """local weir = require "weir"
+local app = weir.app "numbers"
+app:stream("numbers", { key = weir.text, value = weir.int64 }):group_by_key():count "seen":to "seen-counts"
+return app
+"""
+
+
+def test_poison():
+    """A record that the serde cannot read stops the pool and is named; or is skipped, as configured."""
+    with Here() as h:
+        h.broker()
+        h.topics("numbers", "seen-counts", partitions="1")
+        h.produce("numbers", "a:not-8-bytes-long\n", "-K", ":")
+        h.produce("numbers", "b:7\n", "-K", ":", "--value-type", "int64")
+        contains(h.run(h.path("n.lua", NUMBERS)).ends(POISON), "topic 'numbers' partition 0 offset 0", "int64",
+                 "deserialization.exception.handler")
+        pool = h.run(h.path("n.lua"), "-X", "deserialization.exception.handler=continue")
+        wait_for("'b' to be counted", lambda: h.consume("seen-counts", "--value-type", "int64") == "b\t1\n")
+        pool.stop()
+
+
+def test_broker_comes_back():
+    """A broker that is killed and comes back costs time, not records."""
+    with Here() as h:
+        b = h.broker()
+        h.topics("lines", "word-counts", partitions="1")
+        pool = h.run(WORD_COUNT, "-X", "processing.guarantee=exactly_once_v2", "-X", "statestore.cache.max.bytes=0")
+        pool.says("event=running")
+        h.produce("lines", "a a\n")
+        wait_for("two counts", lambda: h.consume("word-counts", "--value-type", "int64") == "a\t1\na\t2\n")
+        b.kill()
+        h.broker(listen=b.address)
+        h.produce("lines", "a\n")
+        wait_for("the third", lambda: h.consume("word-counts", "--value-type", "int64") == "a\t1\na\t2\na\t3\n")
+        pool.stop()
+
+
+def test_included_broker():
+    """Without bootstrap.servers the included broker runs beside the pool, is restarted, and keeps its data."""
+    with Here() as h:
+        h.bus = f"127.0.0.1:{free_port()}"
+
+        def start():
+            p = Process(h.work, "own", "run", WORD_COUNT, "--broker", h.bus, "--data", h.path("data"),
+                        "-X", f"state.dir={h.path('state')}")
+            h.started.append(p)
+            p.says("event=running", 1 + h.starts)
+            h.starts += 1
+            return p
+
+        h.starts = 0
+        pool = start()
+        contains(pool.log(), "no bootstrap.servers given")
+        h.produce("lines", "x y x\n")
+        wait_for("counts", lambda: "x\t2" in h.consume("word-counts", "--value-type", "int64"))
+        pool.stop()
+        start().stop()
+
+
+def test_worker_dies():
+    """A worker that is killed is started again and goes on."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts", partitions="1")
+        pool = h.run(WORD_COUNT, "--http", "127.0.0.1:0", "-X", "processing.guarantee=exactly_once_v2")
+        address = pool.says(r"event=listening address=(\S+)")[0]
+        pool.says("event=running")
+        os.kill(json.loads(get(address, "/v1/app")[1])["pid"], signal.SIGKILL)
+        pool.says("event=running", 2)
+        h.produce("lines", "again\n")
+        wait_for("the count", lambda: h.consume("word-counts", "--value-type", "int64") == "again\t1\n")
+        pool.stop()
+
+
+def main():
+    global WEIR
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--weir", required=True)
+    p.add_argument("names", nargs="*")
+    args = p.parse_args()
+    WEIR = os.path.abspath(args.weir)
+    tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_") and (not args.names or n in args.names)]
+    failed = 0
+    for name, test in tests:
+        try:
+            test()
+            print(f"ok      {name}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"FAILED  {name}: {test.__doc__}", flush=True)
+            traceback.print_exc()
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
