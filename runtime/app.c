@@ -115,6 +115,20 @@ enum weir_status weir_app_new(struct weir_topology *topology,
     return WEIR_OK;
 }
 
+static void stop_workers(struct weir_app *app)
+{
+    for (size_t i = 0; i < app->worker_count; i++) {
+        wr_worker_stop(app->workers[i]);
+    }
+}
+
+static void join_workers(struct weir_app *app)
+{
+    for (size_t i = 0; i < app->worker_count; i++) {
+        wr_worker_join(app->workers[i]);
+    }
+}
+
 /* Ends what the start began, threads first. */
 static void end_parts(struct weir_app *app)
 {
@@ -139,6 +153,10 @@ void weir_app_free(struct weir_app *app)
 {
     if (!app) {
         return;
+    }
+    if (atomic_load(&app->started) && !atomic_load(&app->stopped)) {
+        weir_app_stop(app); /* a caller in a hurry; better late than wrong */
+        join_workers(app);
     }
     end_parts(app);
     wr_group_done(&app->group);
@@ -253,20 +271,6 @@ static enum weir_status start_workers(struct weir_app *app,
         app->worker_count += status == WEIR_OK;
     }
     return status;
-}
-
-static void stop_workers(struct weir_app *app)
-{
-    for (size_t i = 0; i < app->worker_count; i++) {
-        wr_worker_stop(app->workers[i]);
-    }
-}
-
-static void join_workers(struct weir_app *app)
-{
-    for (size_t i = 0; i < app->worker_count; i++) {
-        wr_worker_join(app->workers[i]);
-    }
 }
 
 enum weir_status weir_app_start(struct weir_app *app, struct weir_error *err)

@@ -31,12 +31,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#define BATCH_MAX        4096 /* messages taken from librdkafka at once */
-#define CALL_TIMEOUT_MS  10000
-#define CLOSE_TIMEOUT_MS 5000
-#define HEADER_COUNT_MAX 10000
-#define PARTITION_MAX    1000000
+#define BATCH_MAX          4096 /* messages taken from librdkafka at once */
+#define CALL_TIMEOUT_MS    10000
+#define GENERATION_WAIT_MS 3000
+#define CLOSE_TIMEOUT_MS   5000
+#define HEADER_COUNT_MAX   10000
+#define PARTITION_MAX      1000000
 
 struct topic {
     rd_kafka_topic_t *rkt; /* our reference */
@@ -547,8 +549,18 @@ enum weir_status wr_consumer_commit(struct wr_consumer *consumer,
                                     const struct wr_partition *partitions,
                                     size_t count, struct weir_error *err)
 {
+    const struct timespec pause = {0, 20 * 1000 * 1000};
+    int64_t until = wr_mono_ms() + GENERATION_WAIT_MS;
     rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
     rd_kafka_resp_err_t code = rd_kafka_commit(consumer->rk, list, 0);
+    /* the group is between two generations; what we read is still ours until
+     * revoked says otherwise, and librdkafka is about to learn the next one */
+    while ((code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+            code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) &&
+           !rd_kafka_assignment_lost(consumer->rk) && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+        code = rd_kafka_commit(consumer->rk, list, 0);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR ||
         code == RD_KAFKA_RESP_ERR__NO_OFFSET) {

@@ -236,13 +236,13 @@ static void a_poison_record_is_skipped_when_told_so(void **state)
 static void an_abort_goes_back_to_the_last_commit(void **state)
 {
     (void)state;
-    /* the broker refuses one AddPartitionsToTxn: the transaction is aborted */
-    static const int concurrent[] = {49}; /* INVALID_PRODUCER_ID_MAPPING */
+    /* the group does not take the offsets: the transaction must be aborted */
+    static const int refused[] = {22}; /* ILLEGAL_GENERATION */
     set("processing.guarantee", "exactly_once_v2");
     feed("a", "1", 3);
     start();
     wait_for_count("a", 3);
-    mock_cluster_fail(cluster, 28, concurrent, 1); /* TxnOffsetCommit */
+    mock_cluster_fail(cluster, 28, refused, 1); /* TxnOffsetCommit */
     feed("a", "1", 4);
     wait_for_count("a", 7);
     stop();
