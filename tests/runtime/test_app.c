@@ -128,8 +128,8 @@ static int64_t ask(const char *key)
     assert_true(wr_app_find_store(app, "counts", &store));
     enum weir_status status =
         wr_app_get(app, store, 0, weir_text(key), 5000, &answer, &err);
-    if (status != WEIR_OK) {
-        assert_int_equal(status, WEIR_E_AGAIN);
+    if (status != WEIR_OK) { /* moving, restoring, or a slow machine */
+        assert_true(status == WEIR_E_AGAIN || status == WEIR_E_TIMEOUT);
         return -1;
     }
     if (answer.found) {
