@@ -30,6 +30,7 @@ struct consume {
     const struct weir_serde *value_serde;
     int partitions; /* assigned */
     int at_end;     /* of these */
+    bool *ended;    /* by partition number; an end may be told twice */
     int64_t count;
     struct weir_writer line;
 };
@@ -147,8 +148,12 @@ static enum weir_status print_record(struct consume *c,
 static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
                                struct weir_error *err)
 {
-    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        c->at_end++;
+    bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    if ((is_end || !m->err) && c->ended[m->partition] != is_end) {
+        c->ended[m->partition] = is_end;
+        c->at_end += is_end ? 1 : -1;
+    }
+    if (is_end) {
         return WEIR_OK;
     }
     if (m->err) {
@@ -230,6 +235,11 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
         }
     }
     c->partitions = list->cnt;
+    c->ended = calloc((size_t)count, sizeof(*c->ended));
+    if (!c->ended) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return weir_fail(err, WEIR_E_NOMEM, "out of memory");
+    }
     rd_kafka_resp_err_t code = rd_kafka_assign(c->door.client, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code
@@ -319,5 +329,6 @@ int wr_consume(struct wr_cli *cli)
     }
     wr_door_close(&c.door);
     wr_buf_done(&c.line.buf);
+    free(c.ended);
     return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);
 }
