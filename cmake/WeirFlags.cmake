@@ -64,7 +64,7 @@ if(WEIR_SANITIZE MATCHES "thread")
   target_compile_definitions(weir_c11_threads PRIVATE _GNU_SOURCE)
   target_link_libraries(weir_flags INTERFACE $<TARGET_OBJECTS:weir_c11_threads>)
   list(APPEND WEIR_TEST_ENVIRONMENT
-    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/harness/tsan.supp")
+    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/harness/tsan.supp:die_after_fork=0")
 elseif(WEIR_SANITIZE)
   list(APPEND WEIR_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"

@@ -1,8 +1,7 @@
 # weir_test(ROOM NAME [FAULTS] [LINKS ...] [SOURCES ...] [LABELS ...] [TIMEOUT S])
 #   builds tests/ROOM/test_NAME.c as a cmocka program and registers it as the
 #   ctest ROOM.NAME. It links the room's library. With FAULTS its allocations can
-#   be made to fail: tests/harness/faults.h. The label `threads` puts it among
-#   what runs under ThreadSanitizer.
+#   be made to fail: tests/harness/faults.h.
 function(weir_test room name)
   cmake_parse_arguments(T "FAULTS" "TIMEOUT" "LINKS;SOURCES;LABELS" ${ARGN})
   set(target test_${room}_${name})
@@ -16,6 +15,9 @@ function(weir_test room name)
   add_test(NAME ${room}.${name} COMMAND ${target})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
+  endif()
+  if(WEIR_SANITIZE MATCHES "thread")
+    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 5") # ThreadSanitizer is that slow
   endif()
   set_tests_properties(${room}.${name} PROPERTIES
     TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}"
