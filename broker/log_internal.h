@@ -219,6 +219,9 @@ void wr_logs_waiters_fail(struct wr_logs *logs, enum weir_status status);
 void wr_logs_checkpoint_begin(struct wr_logs *logs);
 /** Takes finished jobs of the background thread. */
 void wr_logs_checkpoint_poll(struct wr_logs *logs);
+/** Waits for what runs in the background and forgets its results: at the end.
+ */
+void wr_logs_background_drain(struct wr_logs *logs);
 /** The same, all at once and waited for: start and clean shutdown.
  *  Errors: WEIR_E_IO, WEIR_E_NOSPACE, WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status wr_logs_checkpoint_now(struct wr_logs *logs,

@@ -253,6 +253,20 @@ void wr_logs_checkpoint_poll(struct wr_logs *logs)
     }
 }
 
+void wr_logs_background_drain(struct wr_logs *logs)
+{
+    struct wr_helper_job *done;
+    if (!logs->background) {
+        return;
+    }
+    wr_helper_wait(logs->background);
+    while ((done = wr_helper_take(logs->background)) != NULL) {
+        job_free((struct wr_checkpoint_job *)done);
+        wr_helper_wait(logs->background);
+    }
+    logs->checkpoint = NULL;
+}
+
 enum weir_status wr_logs_checkpoint_now(struct wr_logs *logs,
                                         struct weir_error *err)
 {

@@ -515,6 +515,7 @@ void wr_logs_sync_stop(struct wr_logs *logs)
         wr_wal_shutdown(logs->wal);
     }
     wr_helper_stop(logs->sync);
+    wr_logs_background_drain(logs);
     wr_helper_stop(logs->background);
     logs->sync = NULL;
     logs->background = NULL;
