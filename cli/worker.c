@@ -206,6 +206,8 @@ static int run(struct worker *w, const sigset_t *signals)
     enum weir_status s = make(w, &err);
     if (s == WEIR_OK) {
         wait_for_end(w, signals);
+        /* A supervisor kills what does not end; without one this does. */
+        (void)alarm((unsigned)(w->pool->patience.stop_ms / 1000) + 5);
         weir_app_stop(w->app);
         s = weir_app_wait(w->app, &err);
         if (s == WEIR_OK) {
