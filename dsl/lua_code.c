@@ -109,7 +109,11 @@ static char *read_text(struct walk *w)
         return NULL;
     }
     struct weir_bytes text = wr_read_bytes(&w->reader, size - 1);
-    return text.data ? strndup((const char *)text.data, text.len) : NULL;
+    char *copy = text.data ? calloc(1, text.len + 1) : NULL;
+    if (copy) {
+        memcpy(copy, text.data, text.len);
+    }
+    return copy;
 }
 
 static void *read_array(struct walk *w, size_t count, size_t size)
