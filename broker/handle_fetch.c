@@ -157,30 +157,29 @@ static int16_t list_aborted(struct fetch *fetch, const struct spot *spot,
                             int64_t end, struct wr_fetch_response_partition *to)
 {
     struct wr_arena *arena = &fetch->request->arena;
-    struct wr_aborted *found = NULL;
-    size_t count = 0;
+    struct wr_aborted_list found;
     to->aborted_transactions_count = 0;
     if (end <= spot->asked->fetch_offset) {
         return WR_ERR_NONE;
     }
     struct weir_error err = {0};
     if (wr_log_aborted(spot->log, spot->asked->fetch_offset, end, arena, &found,
-                       &count, &err) != WEIR_OK) {
+                       &err) != WEIR_OK) {
         wr_log(WR_ERROR, "broker", "fetch-aborted-list",
                "topic=%s partition=%d reason=\"%s\"", wr_log_topic(spot->log),
                wr_log_partition(spot->log), err.text);
         return WR_ERR_KAFKA_STORAGE_ERROR;
     }
     to->aborted_transactions =
-        wr_arena_calloc(arena, count, sizeof(*to->aborted_transactions));
+        wr_arena_calloc(arena, found.count, sizeof(*to->aborted_transactions));
     if (!to->aborted_transactions) {
         return WR_ERR_UNKNOWN_SERVER_ERROR;
     }
-    for (size_t i = 0; i < count; i++) {
-        to->aborted_transactions[i].producer_id = found[i].producer_id;
-        to->aborted_transactions[i].first_offset = found[i].first_offset;
+    for (size_t i = 0; i < found.count; i++) {
+        to->aborted_transactions[i].producer_id = found.items[i].producer_id;
+        to->aborted_transactions[i].first_offset = found.items[i].first_offset;
     }
-    to->aborted_transactions_count = (int32_t)count;
+    to->aborted_transactions_count = (int32_t)found.count;
     return WR_ERR_NONE;
 }
 

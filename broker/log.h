@@ -141,12 +141,17 @@ struct wr_aborted {
     int64_t producer_id;
     int64_t first_offset; /* of the transaction, in this partition */
 };
+struct wr_aborted_list {
+    struct wr_aborted *items; /* by first offset */
+    size_t count;
+};
 /** The aborted transactions that overlap [from, to), by first offset. *out lies
  * in the arena. Errors: WEIR_E_IO, WEIR_E_CORRUPT, WEIR_E_NOMEM. */
-WEIR_MUST_CHECK enum weir_status
-wr_log_aborted(struct wr_log *log, int64_t from, int64_t to,
-               struct wr_arena *arena, struct wr_aborted **out,
-               size_t *out_count, struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status wr_log_aborted(struct wr_log *log,
+                                                int64_t from, int64_t to,
+                                                struct wr_arena *arena,
+                                                struct wr_aborted_list *out,
+                                                struct weir_error *err);
 
 struct wr_log_time {
     int64_t offset;       /* -1: no such record */

@@ -5,8 +5,9 @@
  * what follows, producers by the snapshot at the log end. Whatever of this is
  * missing or damaged, but can be made again from the segments, is:
  * log_recover.c. Thread: the one that opens the data folder. */
-#include "broker/log_open.h"
+#include "broker/log_internal.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 
 #include <dirent.h>

@@ -221,8 +221,9 @@ static enum weir_status aborted_take(struct wr_segment *segment, int64_t from,
 }
 
 enum weir_status wr_log_aborted(struct wr_log *log, int64_t from, int64_t to,
-                                struct wr_arena *arena, struct wr_aborted **out,
-                                size_t *out_count, struct weir_error *err)
+                                struct wr_arena *arena,
+                                struct wr_aborted_list *out,
+                                struct weir_error *err)
 {
     struct wr_buf found;
     struct weir_bytes copy = WEIR_NULL;
@@ -244,8 +245,8 @@ enum weir_status wr_log_aborted(struct wr_log *log, int64_t from, int64_t to,
         status = wr_arena_copy(arena, wr_buf_view(&found), &copy);
     }
     if (status == WEIR_OK) {
-        *out = (struct wr_aborted *)(uintptr_t)copy.data;
-        *out_count = count;
+        out->items = (struct wr_aborted *)(uintptr_t)copy.data;
+        out->count = count;
     }
     wr_buf_done(&found);
     return status;

@@ -17,8 +17,9 @@
  * With the weaker modes there is no exact end; the recovery point is what must
  * be reached, and a tail beyond it may be cut: that is what these modes say.
  * Thread: the one that opens the data folder. */
-#include "broker/log_open.h"
+#include "broker/log_internal.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 
 #include <errno.h>

@@ -18,7 +18,6 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "broker/folder.h"
-#include "broker/logs_open.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -108,11 +107,12 @@ static enum weir_status folder_make(struct wr_log *log, struct weir_error *err)
     return status == WEIR_OK ? wr_log_make(log, err) : status;
 }
 
-enum weir_status wr_logs_create(struct wr_logs *logs, const char *topic,
-                                const uint8_t topic_id[WR_TOPIC_ID_BYTES],
-                                int32_t partition, bool later,
+enum weir_status wr_logs_create(struct wr_logs *logs,
+                                const struct wr_logs_new *what,
                                 struct wr_log **out, struct weir_error *err)
 {
+    const char *topic = what->topic;
+    int32_t partition = what->partition;
     char dir[PATH_MAX];
     struct wr_log *log = NULL;
     if (!wr_topic_name_ok(topic) || partition < 0) {
@@ -135,12 +135,12 @@ enum weir_status wr_logs_create(struct wr_logs *logs, const char *topic,
     if (status != WEIR_OK) {
         return weir_fail(err, status, "out of memory");
     }
-    memcpy(log->topic_id, topic_id, WR_TOPIC_ID_BYTES);
+    memcpy(log->topic_id, what->topic_id, WR_TOPIC_ID_BYTES);
     status = folder_make(log, err);
     if (status == WEIR_OK) {
         status = wr_dir_sync(log->dir, err);
     }
-    if (status == WEIR_OK && !later) {
+    if (status == WEIR_OK && !what->later) {
         status = wr_dir_sync(logs->config.dir, err);
     }
     if (status == WEIR_OK) {

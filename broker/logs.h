@@ -94,13 +94,20 @@ void wr_logs_waiter_cancel(struct wr_logs *logs, struct wr_logs_waiter *waiter);
 
 /* ---- partitions ---------------------------------------------------------- */
 
-/** A new, empty partition in folder `<topic>-<partition>`; durable on return,
- * except when `later`: then the caller makes more and ends with one of false.
+/** A partition to be made. */
+struct wr_logs_new {
+    const char *topic;       /* copied */
+    const uint8_t *topic_id; /* WR_TOPIC_ID_BYTES, copied */
+    int32_t partition;
+    bool later; /* more are made after it: not durable before the last one,
+                   which has it false */
+};
+/** A new, empty partition in folder `<topic>-<partition>`.
  *  Errors: WEIR_E_EXISTS, WEIR_E_INVALID (name), WEIR_E_IO, WEIR_E_NOSPACE. */
-WEIR_MUST_CHECK enum weir_status
-wr_logs_create(struct wr_logs *logs, const char *topic,
-               const uint8_t topic_id[WR_TOPIC_ID_BYTES], int32_t partition,
-               bool later, struct wr_log **out, struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status wr_logs_create(struct wr_logs *logs,
+                                                const struct wr_logs_new *what,
+                                                struct wr_log **out,
+                                                struct weir_error *err);
 /** NULL when there is no such partition. */
 struct wr_log *wr_logs_get(const struct wr_logs *logs, struct weir_bytes topic,
                            int32_t partition);

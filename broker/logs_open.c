@@ -16,7 +16,6 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "broker/folder.h"
-#include "broker/logs_open.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -222,9 +222,9 @@ static enum weir_status make_logs(struct wr_topics *topics,
 {
     struct wr_logs *logs = topics->broker->logs;
     for (int32_t i = from; i < topic->partition_count; i++) {
-        enum weir_status s = wr_logs_create(logs, topic->name, topic->id.b, i,
-                                            i + 1 < topic->partition_count,
-                                            &topic->logs[i], err);
+        struct wr_logs_new what = {topic->name, topic->id.b, i,
+                                   i + 1 < topic->partition_count};
+        enum weir_status s = wr_logs_create(logs, &what, &topic->logs[i], err);
         if (s != WEIR_OK) {
             while (--i >= from) {
                 if (wr_logs_delete(logs, topic->logs[i], NULL) != WEIR_OK) {
@@ -498,8 +498,9 @@ static enum weir_status attach(struct wr_topics *topics, struct wr_topic *topic,
         if (!topic->logs[i]) {
             wr_log(WR_ERROR, "broker", "partition is missing, made again empty",
                    "topic=%s partition=%d", topic->name, i);
-            enum weir_status s = wr_logs_create(logs, topic->name, topic->id.b,
-                                                i, false, &topic->logs[i], err);
+            struct wr_logs_new what = {topic->name, topic->id.b, i, false};
+            enum weir_status s =
+                wr_logs_create(logs, &what, &topic->logs[i], err);
             if (s != WEIR_OK) {
                 return weir_fail_prefix(err, s, "topic %s", topic->name);
             }

@@ -91,8 +91,8 @@ static void run(const char *dir, const struct setting *setting)
         die(err.text);
     }
     for (int p = 0; p < partitions; p++) {
-        if (wr_logs_create(logs, "bench", id, p, p + 1 < partitions, &log[p],
-                           &err) != WEIR_OK) {
+        struct wr_logs_new what = {"bench", id, p, p + 1 < partitions};
+        if (wr_logs_create(logs, &what, &log[p], &err) != WEIR_OK) {
             die(err.text);
         }
     }

@@ -96,8 +96,8 @@ struct wr_log *test_log(struct wr_logs *logs, const char *topic,
     struct wr_log *log = wr_logs_get(logs, weir_text(topic), partition);
     if (!log) {
         (void)snprintf((char *)id, sizeof(id), "id-%s", topic);
-        if (wr_logs_create(logs, topic, id, partition, false, &log, &err) !=
-            WEIR_OK) {
+        struct wr_logs_new what = {topic, id, partition, false};
+        if (wr_logs_create(logs, &what, &log, &err) != WEIR_OK) {
             fail_msg("create: %s", err.text);
         }
     }

@@ -72,14 +72,14 @@ int main(int argc, char **argv)
     struct wr_logs *logs;
     struct wr_log *log;
     struct weir_error err = {0};
+    struct wr_logs_new what = {"every-thing", id, 0, false};
     if (argc != 2) {
         die("usage", "make_log FOLDER");
     }
     struct wr_logs_config config = test_logs_config(argv[1]);
     config.topic.segment_bytes = 20000;
     if (wr_logs_open(&config, &logs, &err) != WEIR_OK ||
-        wr_logs_create(logs, "every-thing", id, 0, false, &log, &err) !=
-            WEIR_OK) {
+        wr_logs_create(logs, &what, &log, &err) != WEIR_OK) {
         die(argv[1], err.text);
     }
     int32_t sequence = 0;

@@ -147,8 +147,7 @@ static void aborted_transactions_are_listed_by_range(void **state)
 {
     struct fixture *f = *state;
     struct wr_arena arena;
-    struct wr_aborted *aborted;
-    size_t count;
+    struct wr_aborted_list aborted;
     wr_arena_init(&arena, (size_t)1 << 20);
     for (int k = 0; k < 30; k++) {
         struct test_batch batch = {.producer_id = 9,
@@ -161,17 +160,15 @@ static void aborted_transactions_are_listed_by_range(void **state)
     }
     for (int round = 0; round < 2; round++) {
         test_sync(f->logs);
-        assert_int_equal(
-            wr_log_aborted(f->log, 0, 60, &arena, &aborted, &count, NULL),
-            WEIR_OK);
-        assert_int_equal(count, 10);
-        assert_int_equal(aborted[0].first_offset, 0);
-        assert_int_equal(aborted[9].first_offset, 54);
-        assert_int_equal(
-            wr_log_aborted(f->log, 7, 13, &arena, &aborted, &count, NULL),
-            WEIR_OK);
-        assert_int_equal(count, 2); /* [6, 7] and [12, 13] */
-        assert_int_equal(aborted[0].first_offset, 6);
+        assert_int_equal(wr_log_aborted(f->log, 0, 60, &arena, &aborted, NULL),
+                         WEIR_OK);
+        assert_int_equal(aborted.count, 10);
+        assert_int_equal(aborted.items[0].first_offset, 0);
+        assert_int_equal(aborted.items[9].first_offset, 54);
+        assert_int_equal(wr_log_aborted(f->log, 7, 13, &arena, &aborted, NULL),
+                         WEIR_OK);
+        assert_int_equal(aborted.count, 2); /* [6, 7] and [12, 13] */
+        assert_int_equal(aborted.items[0].first_offset, 6);
         reopen(f);
     }
     wr_arena_done(&arena);

@@ -289,17 +289,15 @@ static void damaged_indexes_and_snapshots_are_made_again(void **state)
             flip(path_in(dir, files[f]), at, (int)(at % 8));
             expect_all_there(&s, dir);
             struct wr_arena arena;
-            struct wr_aborted *aborted;
-            size_t count;
+            struct wr_aborted_list aborted;
             wr_arena_init(&arena, (size_t)1 << 20);
             struct wr_logs_config copy = test_logs_config(dir);
             logs = test_logs_open(&copy);
             log = wr_logs_get(logs, weir_text("t"), 0);
             /* A flip inside an entry's producer id cannot be seen. */
             assert_int_equal(
-                wr_log_aborted(log, 0, 400, &arena, &aborted, &count, NULL),
-                WEIR_OK);
-            assert_int_equal(count, 100);
+                wr_log_aborted(log, 0, 400, &arena, &aborted, NULL), WEIR_OK);
+            assert_int_equal(aborted.count, 100);
             struct wr_log_time found;
             assert_int_equal(wr_log_find_time(log, TEST_TIME_MS,
                                               WR_READ_UNCOMMITTED, &found,

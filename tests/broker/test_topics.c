@@ -140,9 +140,9 @@ static void a_partition_that_no_topic_has_is_removed_at_the_start(void **state)
     /* what a crash leaves between the folders and the file */
     struct wr_log *log;
     static const uint8_t id[16] = {7};
-    assert_int_equal(
-        wr_logs_create(f->broker->logs, "half", id, 0, false, &log, NULL),
-        WEIR_OK);
+    struct wr_logs_new half = {"half", id, 0, false};
+    assert_int_equal(wr_logs_create(f->broker->logs, &half, &log, NULL),
+                     WEIR_OK);
     snprintf(path, sizeof(path), "%s/half-0", f->dir);
     assert_int_equal(access(path, F_OK), 0);
     reopen(f);
