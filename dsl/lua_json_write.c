@@ -154,7 +154,7 @@ static struct key *sorted_keys(struct writer *w, int index, size_t count)
     lua_State *L = w->L;
     struct key *keys = lua_newuserdatauv(L, (count + 1) * sizeof(*keys), 0);
     size_t i = 0;
-    for (lua_pushnil(L); i < count && lua_next(L, index); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) {
             fail(w, "a table with both named fields and other keys, or a list "
                     "with holes (put weir.null into them)");

@@ -39,7 +39,7 @@ const char *wr_lua_nearest_key(lua_State *L, int index, const char *name)
     }
     const char **names = lua_newuserdatauv(L, (count + 1) * sizeof(*names), 0);
     size_t i = 0;
-    for (lua_pushnil(L); i < count && lua_next(L, index); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) == LUA_TSTRING) {
             names[i++] = lua_tostring(L, -2);
         }

@@ -37,7 +37,9 @@ static int round_trip(lua_State *L)
     struct trip *trip = lua_touserdata(L, 1);
     wr_json_open(L);
     wr_json_decode(L, trip->in);
+    int top = lua_gettop(L);
     wr_json_encode(L, -1, &trip->out);
+    assert_int_equal(lua_gettop(L), top);
     return 0;
 }
 
