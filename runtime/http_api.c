@@ -247,9 +247,12 @@ static void put_partition(struct weir_app *app, size_t store,
     put_text(out, owner.endpoint);
     struct wr_query_answer answer = {0};
     struct weir_error err;
+    const struct wr_query query = {.store = store,
+                                   .partition = partition,
+                                   .key = WEIR_NULL,
+                                   .timeout_ms = QUERY_TIMEOUT_MS};
     if (owner.kind == WR_OWNER_HERE &&
-        wr_app_get(app, store, partition, WEIR_NULL, QUERY_TIMEOUT_MS, &answer,
-                   &err) == WEIR_OK) {
+        wr_app_get(app, &query, &answer, &err) == WEIR_OK) {
         wr_buf_printf(out, ",\"entries\":%lld,\"position\":%lld",
                       (long long)answer.entries, (long long)answer.position);
         wr_buf_done(&answer.value);
@@ -333,9 +336,11 @@ static void answer_here(struct key_request *r, const struct wr_owner *owner,
 {
     struct wr_query_answer answer = {0};
     struct weir_error err = {0};
-    enum weir_status s =
-        wr_app_get(r->app, r->store, r->partition, wr_buf_view(&r->key.buf),
-                   QUERY_TIMEOUT_MS, &answer, &err);
+    const struct wr_query query = {.store = r->store,
+                                   .partition = r->partition,
+                                   .key = wr_buf_view(&r->key.buf),
+                                   .timeout_ms = QUERY_TIMEOUT_MS};
+    enum weir_status s = wr_app_get(r->app, &query, &answer, &err);
     if (s != WEIR_OK) {
         wr_http_problem(reply, 503,
                         s == WEIR_E_TIMEOUT ? "busy" : "rebalancing",

@@ -187,26 +187,26 @@ int32_t wr_app_partition(const struct weir_app *app, size_t store,
 
 /* ---- values -------------------------------------------------------------- */
 
-enum weir_status wr_app_get(struct weir_app *app, size_t store,
-                            int32_t partition, struct weir_bytes key,
-                            int timeout_ms, struct wr_query_answer *out,
-                            struct weir_error *err)
+enum weir_status wr_app_get(struct weir_app *app, const struct wr_query *query,
+                            struct wr_query_answer *out, struct weir_error *err)
 {
-    struct wr_task_id id = {0, partition};
+    struct wr_worker_query question = {.task = {0, query->partition},
+                                       .key = query->key,
+                                       .timeout_ms = query->timeout_ms};
     struct wr_task_info info;
-    int index = 0;
-    const struct wr_plan_store *row =
-        store_at(app, store, &id.subtopology, &index);
+    const struct wr_plan_store *row = store_at(
+        app, query->store, &question.task.subtopology, &question.store_index);
     if (!row) {
         return weir_fail(err, WEIR_E_NOTFOUND, "there is no such store");
     }
-    struct wr_worker *worker = worker_of(app, id.subtopology, partition, &info);
+    struct wr_worker *worker =
+        worker_of(app, question.task.subtopology, query->partition, &info);
     if (!worker) {
         return weir_fail(err, WEIR_E_AGAIN, "task %d_%d is not here",
-                         id.subtopology, (int)partition);
+                         question.task.subtopology, (int)query->partition);
     }
     if (atomic_load(&app->stopping)) {
         return weir_fail(err, WEIR_E_CLOSED, "the application is stopping");
     }
-    return wr_worker_get(worker, id, index, key, timeout_ms, out, err);
+    return wr_worker_get(worker, &question, out, err);
 }

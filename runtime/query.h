@@ -82,13 +82,18 @@ struct wr_query_answer {
     int64_t position;     /* changelog offset of the committed state; -1 */
     int64_t entries;      /* approximate, over the task's store */
 };
-/** The committed value of key (null key: only position and entries) in the task
- * of `partition`, which must be here. Errors: WEIR_E_AGAIN restoring or just
- * moved; WEIR_E_TIMEOUT the thread is busy for longer than timeout_ms;
- * WEIR_E_CLOSED stopping. */
-WEIR_MUST_CHECK enum weir_status
-wr_app_get(struct weir_app *app, size_t store, int32_t partition,
-           struct weir_bytes key, int timeout_ms, struct wr_query_answer *out,
-           struct weir_error *err);
+struct wr_query {
+    size_t store;          /* index among the application's stores */
+    int32_t partition;     /* its task, which must be here */
+    struct weir_bytes key; /* null: only position and entries are asked for */
+    int timeout_ms;        /* how long the answer may take */
+};
+/** The committed value of a key; the query is lent for the call. Errors:
+ *  WEIR_E_AGAIN restoring or just moved; WEIR_E_TIMEOUT the thread is busy for
+ *  longer than timeout_ms; WEIR_E_CLOSED stopping. */
+WEIR_MUST_CHECK enum weir_status wr_app_get(struct weir_app *app,
+                                            const struct wr_query *query,
+                                            struct wr_query_answer *out,
+                                            struct weir_error *err);
 
 #endif

@@ -57,11 +57,17 @@ bool wr_worker_find_task(struct wr_worker *worker, int subtopology,
 bool wr_worker_placed(const struct wr_worker *worker);
 bool wr_worker_ready(const struct wr_worker *worker);
 
-/** A question about a key, answered by the worker; see wr_app_get. Errors:
- *  WEIR_E_AGAIN the task is not here; others as wr_app_get. Thread: any. */
+/** A question about a key, for the thread that has the task. */
+struct wr_worker_query {
+    struct wr_task_id task;
+    int store_index; /* in the task's sub-topology */
+    struct weir_bytes key;
+    int timeout_ms;
+};
+/** As wr_app_get. Errors: also WEIR_E_AGAIN when the task is not here. Thread:
+ *  any. */
 WEIR_MUST_CHECK enum weir_status
-wr_worker_get(struct wr_worker *worker, struct wr_task_id task, int store_index,
-              struct weir_bytes key, int timeout_ms,
+wr_worker_get(struct wr_worker *worker, const struct wr_worker_query *query,
               struct wr_query_answer *out, struct weir_error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The insides of a stream thread, for worker.c (the loop), worker_tasks.c
- * (tasks come and go), commit.c (the one commit) and mailbox.c (questions).
- * Everything is the thread's own but what stands under "shared". */
+ * (tasks come and go), worker_commit.c (the one commit) and worker_mailbox.c
+ * (questions). Everything is the thread's own but what stands under "shared".
+ */
 #ifndef WEIR_RUNTIME_WORKER_STATE_H
 #define WEIR_RUNTIME_WORKER_STATE_H
 
@@ -128,7 +129,8 @@ struct wr_worker_task *wr_worker_find(struct wr_worker *worker,
 /** Publishes what the tasks are doing. */
 void wr_worker_snapshot(struct wr_worker *worker);
 
-/* ---- commit.c ----------------------------------------------------------- */
+/* ---- worker_commit.c
+ * ----------------------------------------------------------- */
 
 /** The one commit. Nothing to commit is fine. Errors: see failure.h. */
 WEIR_MUST_CHECK enum weir_status wr_commit(struct wr_worker *worker,
@@ -142,7 +144,8 @@ bool wr_commit_is_needed(const struct wr_worker *worker);
 /** Deletes committed records of repartition topics. */
 void wr_commit_purge(struct wr_worker *worker);
 
-/* ---- mailbox.c ---------------------------------------------------------- */
+/* ---- worker_mailbox.c
+ * ---------------------------------------------------------- */
 
 /** Answers the questions that wait. */
 void wr_mailbox_serve(struct wr_worker *worker);

@@ -123,18 +123,17 @@ static struct timespec deadline_in(int timeout_ms)
     return t;
 }
 
-static struct wr_question *question_new(struct wr_task_id task, int store_index,
-                                        struct weir_bytes key)
+static struct wr_question *question_new(const struct wr_worker_query *query)
 {
     struct wr_question *q = calloc(1, sizeof(*q));
     if (!q) {
         return NULL;
     }
-    q->task = task;
-    q->store_index = store_index;
-    q->has_key = !weir_bytes_is_null(key);
+    q->task = query->task;
+    q->store_index = query->store_index;
+    q->has_key = !weir_bytes_is_null(query->key);
     wr_buf_init(&q->key, VALUE_MAX);
-    wr_buf_put_bytes(&q->key, key);
+    wr_buf_put_bytes(&q->key, query->key);
     wr_buf_init(&q->answer.value, VALUE_MAX);
     if (q->key.status != WEIR_OK) {
         question_free(q);
@@ -143,13 +142,13 @@ static struct wr_question *question_new(struct wr_task_id task, int store_index,
     return q;
 }
 
-enum weir_status wr_worker_get(struct wr_worker *worker, struct wr_task_id task,
-                               int store_index, struct weir_bytes key,
-                               int timeout_ms, struct wr_query_answer *out,
+enum weir_status wr_worker_get(struct wr_worker *worker,
+                               const struct wr_worker_query *query,
+                               struct wr_query_answer *out,
                                struct weir_error *err)
 {
-    struct timespec until = deadline_in(timeout_ms);
-    struct wr_question *q = question_new(task, store_index, key);
+    struct timespec until = deadline_in(query->timeout_ms);
+    struct wr_question *q = question_new(query);
     if (!q) {
         return weir_fail(err, WEIR_E_NOMEM, "query: out of memory");
     }
@@ -173,7 +172,8 @@ enum weir_status wr_worker_get(struct wr_worker *worker, struct wr_task_id task,
         q->state = ABANDONED;
         (void)pthread_mutex_unlock(&worker->lock);
         return weir_fail(err, WEIR_E_TIMEOUT,
-                         "the stream thread was busy for %d ms", timeout_ms);
+                         "the stream thread was busy for %d ms",
+                         query->timeout_ms);
     }
     (void)pthread_mutex_unlock(&worker->lock);
     enum weir_status status = q->status;

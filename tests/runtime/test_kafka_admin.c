@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/runtime/kafka_fixture.h"
+
+static void topics_and_their_partitions_are_listed(void **state)
+{
+    (void)state;
+    struct wr_admin *admin = NULL;
+    struct wr_topics topics = {NULL, 0};
+    assert_int_equal(mock_cluster_topic(cluster, "another", 5), 0);
+    assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
+              err);
+    assert_ok(wr_admin_topics(admin, WAIT_MS, &topics, &err), err);
+    assert_int_equal(wr_topics_partitions(&topics, "t"), 2);
+    assert_int_equal(wr_topics_partitions(&topics, "another"), 5);
+    assert_int_equal(wr_topics_partitions(&topics, "no"), -1);
+    assert_int_equal(wr_topics_put(&topics, "no", 3), WEIR_OK);
+    assert_int_equal(wr_topics_partitions(&topics, "no"), 3);
+    wr_topics_done(&topics);
+    wr_admin_free(admin);
+}
+
+static void an_unreachable_broker_is_named(void **state)
+{
+    (void)state;
+    struct wr_admin *admin = NULL;
+    struct wr_topics topics = {NULL, 0};
+    assert_ok(weir_config_set(config, "bootstrap.servers", "127.0.0.1:1", &err),
+              err);
+    assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
+              err);
+    enum weir_status status = wr_admin_topics(admin, 300, &topics, &err);
+    assert_int_equal(weir_status_class(status), WEIR_CLASS_RETRY);
+    assert_non_null(strstr(err.text, "127.0.0.1:1"));
+    assert_non_null(strstr(err.text, "bootstrap.servers"));
+    wr_admin_free(admin);
+}
+
+static void forget(void *user, struct weir_bytes key, struct weir_bytes value)
+{
+    struct wr_buf *all = user;
+    wr_buf_put_bytes(all, key);
+    wr_buf_put_bytes(all, value);
+}
+
+static void a_partition_is_read_to_its_end(void **state)
+{
+    (void)state;
+    struct wr_admin *admin = NULL;
+    struct wr_buf all;
+    wr_buf_init(&all, 1000);
+    assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
+              err);
+    assert_ok(wr_admin_read(admin, "t", 0, forget, &all, &err), err);
+    assert_int_equal(all.len, 0);
+    assert_ok(
+        wr_admin_write(admin, "t", 0, weir_text("k1"), weir_text("v1"), &err),
+        err);
+    assert_ok(
+        wr_admin_write(admin, "t", 0, weir_text("k2"), weir_text("v2"), &err),
+        err);
+    assert_ok(wr_admin_read(admin, "t", 0, forget, &all, &err), err);
+    assert_string_equal(wr_buf_text(&all), "k1v1k2v2");
+    wr_buf_done(&all);
+    wr_admin_free(admin);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(topics_and_their_partitions_are_listed),
+        T(an_unreachable_broker_is_named), T(a_partition_is_read_to_its_end)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

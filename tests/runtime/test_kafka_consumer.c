@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/runtime/kafka_fixture.h"
+
+static void records_come_in_as_they_went_out(void **state)
+{
+    (void)state;
+    struct wr_producer *producer = make_producer(NULL);
+    struct wr_consumer *consumer = make_consumer();
+    int tag = 0;
+    struct wr_partition p = {
+        .topic = "t", .partition = 1, .offset = WR_OFFSET_BEGIN, .tag = &tag};
+    send(producer, 1, "a", -1);
+    send(producer, 0, "elsewhere", -1);
+    send(producer, 1, "b", 2);
+    assert_ok(wr_producer_flush(producer, WAIT_MS, &err), err);
+    assert_int_equal(wr_producer_slot_offsets(producer)[2], 1);
+    assert_int_equal(wr_producer_slot_offsets(producer)[0], -1);
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    poll_until(consumer, 2, 2);
+    assert_string_equal(seen.key, "b");
+    assert_string_equal(seen.header, "worth");
+    assert_int_equal(seen.last_time, 12345);
+    assert_int_equal(seen.last_offset, 1);
+    assert_ptr_equal(seen.tag, &tag);
+    assert_int_equal(wr_consumer_end_offset(consumer, "t", 1), 2);
+    wr_consumer_free(consumer);
+    wr_producer_free(producer);
+}
+
+static void a_seek_delivers_again_from_there(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = make_consumer();
+    struct wr_partition p = {.topic = "t", .partition = 0, .tag = &seen};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(mock_cluster_produce(cluster, "t", 0, weir_text("k"),
+                                              weir_text("v")),
+                         0);
+    }
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    poll_until(consumer, 5, 5);
+    p.offset = 3;
+    seen.records = 0;
+    seen.end = -1;
+    assert_ok(wr_consumer_seek(consumer, &p, 1, &err), err);
+    poll_until(consumer, 2, 5);
+    wr_consumer_unassign(consumer, &p, 1);
+    wr_consumer_free(consumer);
+}
+
+static void a_position_that_does_not_exist_is_told(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = make_consumer();
+    struct wr_partition p = {
+        .topic = "t", .partition = 0, .offset = 77, .tag = &seen};
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    while (!seen.out_of_range && wr_mono_ms() < until) {
+        size_t n = 0;
+        wr_consumer_poll(consumer, 50, 100, &n);
+    }
+    assert_true(seen.out_of_range);
+    wr_consumer_free(consumer);
+}
+
+static void a_waiting_poll_can_be_woken(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = make_consumer();
+    size_t n = 0;
+    wr_consumer_wake(consumer);
+    int64_t began = wr_mono_ms();
+    wr_consumer_poll(consumer, WAIT_MS, 1, &n);
+    assert_true(wr_mono_ms() - began < WAIT_MS / 2);
+    wr_consumer_wake(consumer); /* closing is not disturbed by it */
+    wr_consumer_free(consumer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(records_come_in_as_they_went_out),
+        T(a_seek_delivers_again_from_there),
+        T(a_position_that_does_not_exist_is_told),
+        T(a_waiting_poll_can_be_woken)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/runtime/kafka_fixture.h"
+
+static void a_record_that_is_too_large_stops_or_is_left_out(void **state)
+{
+    (void)state;
+    static const char large[5000] = {1};
+    struct wr_output out = {.key = weir_text("k"),
+                            .value = weir_bytes(large, sizeof(large)),
+                            .changelog_slot = -1};
+    int32_t count = 0;
+    assert_ok(
+        weir_config_set(config, "producer.message.max.bytes", "1000", &err),
+        err);
+    struct wr_producer *producer = make_producer(NULL);
+    struct wr_collector *c = wr_producer_collector(producer);
+    assert_ok(c->topic(c, "t", &out.topic, &count, &err), err);
+    assert_int_equal(c->send(c, &out, &err), WEIR_E_TOOBIG);
+    assert_non_null(strstr(err.text, "production.exception.handler"));
+    wr_producer_free(producer);
+    assert_ok(weir_config_set(config, "production.exception.handler",
+                              "continue", &err),
+              err);
+    producer = make_producer(NULL);
+    c = wr_producer_collector(producer);
+    assert_ok(c->topic(c, "t", &out.topic, &count, &err), err);
+    assert_ok(c->send(c, &out, &err), err);
+    out.changelog_slot = 0; /* a changelog record is never left out */
+    assert_int_equal(c->send(c, &out, &err), WEIR_E_TOOBIG);
+    wr_producer_free(producer);
+}
+
+static void a_transaction_begins_with_its_first_record(void **state)
+{
+    (void)state;
+    struct wr_producer *producer = make_producer("app-x-1");
+    assert_ok(wr_producer_init(producer, WAIT_MS, &err), err);
+    assert_false(wr_producer_in_transaction(producer));
+    send(producer, 0, "a", 0);
+    assert_true(wr_producer_in_transaction(producer));
+    assert_ok(wr_producer_commit(producer, &err), err);
+    assert_false(wr_producer_in_transaction(producer));
+    assert_int_equal(wr_producer_slot_offsets(producer)[0], 0);
+    send(producer, 0, "b", 0);
+    assert_ok(wr_producer_abort(producer, &err), err);
+    assert_false(wr_producer_in_transaction(producer));
+    wr_producer_free(producer);
+}
+
+static void a_fenced_producer_says_so(void **state)
+{
+    (void)state;
+    static const int fenced[] = {47}; /* INVALID_PRODUCER_EPOCH */
+    struct wr_producer *producer = make_producer("app-x-1");
+    assert_ok(wr_producer_init(producer, WAIT_MS, &err), err);
+    send(producer, 0, "a", -1);
+    mock_cluster_fail(cluster, 26, fenced, 1); /* EndTxn */
+    assert_int_equal(wr_producer_commit(producer, &err), WEIR_E_FENCED);
+    wr_producer_free(producer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_record_that_is_too_large_stops_or_is_left_out),
+        T(a_transaction_begins_with_its_first_record),
+        T(a_fenced_producer_says_so)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/runtime/app_fixture.h"
+
+static void threads_share_the_tasks(void **state)
+{
+    (void)state;
+    set("num.stream.threads", "2");
+    feed("a", "1", 2);
+    start();
+    wait_for_count("a", 2);
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    const struct timespec pause = {0, 5000000};
+    while (weir_app_state(app) != WEIR_APP_RUNNING && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_equal(weir_app_state(app), WEIR_APP_RUNNING);
+    stop();
+}
+
+static void a_poison_record_is_skipped_when_told_so(void **state)
+{
+    (void)state;
+    set("processing.exception.handler", "continue");
+    feed("a", "1", 1);
+    feed("a", "poison", 1);
+    feed("a", "1", 1);
+    start();
+    wait_for_count("a", 2);
+    stop();
+}
+
+static void exactly_once_commits_through_transactions(void **state)
+{
+    (void)state;
+    set("processing.guarantee", "exactly_once_v2");
+    feed("a", "1", 5);
+    start();
+    wait_for_count("a", 5);
+    stop();
+}
+
+static void an_abort_goes_back_to_the_last_commit(void **state)
+{
+    (void)state;
+    /* the group does not take the offsets: the transaction must be aborted */
+    static const int refused[] = {22}; /* ILLEGAL_GENERATION */
+    set("processing.guarantee", "exactly_once_v2");
+    feed("a", "1", 3);
+    start();
+    wait_for_count("a", 3);
+    mock_cluster_fail(cluster, 28, refused, 1); /* TxnOffsetCommit */
+    feed("a", "1", 4);
+    wait_for_count("a", 7);
+    stop();
+}
+
+static void a_broker_that_comes_back_is_used_again(void **state)
+{
+    (void)state;
+    feed("a", "1", 2);
+    start();
+    wait_for_count("a", 2);
+    mock_cluster_down(cluster, 1);
+    assert_int_equal(ask("a"), 2); /* queries are answered meanwhile */
+    mock_cluster_down(cluster, 0);
+    feed("a", "1", 2);
+    wait_for_count("a", 4);
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(threads_share_the_tasks), T(a_poison_record_is_skipped_when_told_so),
+        T(exactly_once_commits_through_transactions),
+        T(an_abort_goes_back_to_the_last_commit),
+        T(a_broker_that_comes_back_is_used_again)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
