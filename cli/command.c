@@ -78,21 +78,21 @@ const char *wr_cli_text(const struct wr_cli *cli, const char *name,
 }
 
 enum weir_status wr_cli_int(const struct wr_cli *cli, const char *name,
-                            int64_t standard, int64_t min, int64_t max,
-                            int64_t *out, struct weir_error *err)
+                            struct wr_cli_range range, int64_t *out,
+                            struct weir_error *err)
 {
     const char *text = wr_cli_text(cli, name, NULL);
     if (!text) {
-        *out = standard;
+        *out = range.standard;
         return WEIR_OK;
     }
     char *end = NULL;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (errno || end == text || *end || v < min || v > max) {
+    if (errno || end == text || *end || v < range.min || v > range.max) {
         return weir_fail(err, WEIR_E_CONFIG,
                          "--%s %s: want a whole number from %lld to %lld", name,
-                         text, (long long)min, (long long)max);
+                         text, (long long)range.min, (long long)range.max);
     }
     *out = v;
     return WEIR_OK;

@@ -66,11 +66,15 @@ const char *wr_cli_text(const struct wr_cli *cli, const char *name,
                         const char *standard);
 /** The i-th value, or NULL past the last. */
 const char *wr_cli_value(const struct wr_cli *cli, const char *name, size_t i);
-/** An integer within [min, max], or `standard` when not given.
+struct wr_cli_range {
+    int64_t standard; /* when the option is not given */
+    int64_t min, max; /* both allowed */
+};
+/** An integer within the range, or its standard.
  *  Errors: WEIR_E_CONFIG naming the option. */
 WEIR_MUST_CHECK enum weir_status
-wr_cli_int(const struct wr_cli *cli, const char *name, int64_t standard,
-           int64_t min, int64_t max, int64_t *out, struct weir_error *err);
+wr_cli_int(const struct wr_cli *cli, const char *name,
+           struct wr_cli_range range, int64_t *out, struct weir_error *err);
 
 /** Parses argv (argv[0] is ignored) for a command and runs it; handles --help.
  *  Returns the exit code. */

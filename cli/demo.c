@@ -490,9 +490,12 @@ static enum weir_status set_up(const struct wr_cli *cli, struct demo *d,
                                struct weir_error *err)
 {
     int64_t workers = 0;
-    enum weir_status s =
-        wr_cli_int(cli, "seconds", 10, 1, 86400, &d->seconds, err);
-    s = s == WEIR_OK ? wr_cli_int(cli, "workers", 2, 1, 16, &workers, err) : s;
+    enum weir_status s = wr_cli_int(
+        cli, "seconds", (struct wr_cli_range){10, 1, 86400}, &d->seconds, err);
+    s = s == WEIR_OK
+            ? wr_cli_int(cli, "workers", (struct wr_cli_range){2, 1, 16},
+                         &workers, err)
+            : s;
     if (s != WEIR_OK) {
         return s;
     }

@@ -290,10 +290,13 @@ static enum weir_status configure(const struct wr_cli *cli, struct consume *c,
     c->topic = cli->operands[0];
     c->exit_at_end = wr_cli_has(cli, "exit");
     enum weir_status s =
-        wr_cli_int(cli, "partition", -1, 0, INT32_MAX, &partition, err);
+        wr_cli_int(cli, "partition", (struct wr_cli_range){-1, 0, INT32_MAX},
+                   &partition, err);
     c->partition = (int32_t)partition;
-    s = s == WEIR_OK ? wr_cli_int(cli, "max", -1, 0, INT64_MAX, &c->max, err)
-                     : s;
+    s = s == WEIR_OK
+            ? wr_cli_int(cli, "max", (struct wr_cli_range){-1, 0, INT64_MAX},
+                         &c->max, err)
+            : s;
     s = s == WEIR_OK
             ? read_from(wr_cli_text(cli, "from", "beginning"), &c->from, err)
             : s;

@@ -80,8 +80,10 @@ enum weir_status wr_door_open(const struct wr_cli *cli,
     door->config = weir_config_new();
     enum weir_status s =
         door->config ? WEIR_OK : weir_fail(err, WEIR_E_NOMEM, "out of memory");
-    s = s == WEIR_OK ? wr_cli_int(cli, "timeout", 10, 1, 86400, &seconds, err)
-                     : s;
+    s = s == WEIR_OK
+            ? wr_cli_int(cli, "timeout", (struct wr_cli_range){10, 1, 86400},
+                         &seconds, err)
+            : s;
     s = s == WEIR_OK ? read_config(cli, door->config, err) : s;
     if (s == WEIR_OK) {
         door->timeout_ms = (int)seconds * 1000;

@@ -187,7 +187,8 @@ static enum weir_status configure(const struct wr_cli *cli, struct produce *p,
 {
     int64_t partition = 0;
     enum weir_status s =
-        wr_cli_int(cli, "partition", -1, 0, INT32_MAX, &partition, err);
+        wr_cli_int(cli, "partition", (struct wr_cli_range){-1, 0, INT32_MAX},
+                   &partition, err);
     s = s == WEIR_OK ? read_serde(cli, "key-type", &p->key_serde, err) : s;
     s = s == WEIR_OK ? read_serde(cli, "value-type", &p->value_serde, err) : s;
     s = s == WEIR_OK ? read_headers(cli, p, err) : s;

@@ -33,10 +33,12 @@ static enum weir_status new_topic(const struct wr_cli *cli, const char *name,
     int64_t partitions = 0;
     int64_t replication = 0;
     enum weir_status s =
-        wr_cli_int(cli, "partitions", -1, 1, 100000, &partitions, err);
-    s = s == WEIR_OK ? wr_cli_int(cli, "replication-factor", -1, 1, 100,
-                                  &replication, err)
-                     : s;
+        wr_cli_int(cli, "partitions", (struct wr_cli_range){-1, 1, 100000},
+                   &partitions, err);
+    s = s == WEIR_OK
+            ? wr_cli_int(cli, "replication-factor",
+                         (struct wr_cli_range){-1, 1, 100}, &replication, err)
+            : s;
     if (s != WEIR_OK) {
         return s;
     }

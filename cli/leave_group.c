@@ -26,6 +26,11 @@
 #define GROUP_KEY        0
 #define UNKNOWN_MEMBER   25 /* it has left already */
 
+struct address {
+    char host[256];
+    char port[8];
+};
+
 struct answer {
     struct wr_buf bytes;
     struct wr_arena arena;
@@ -34,15 +39,15 @@ struct answer {
 
 /* ---- one request -------------------------------------------------------- */
 
-static enum weir_status dial(const char *host, const char *port, int *out_fd,
+static enum weir_status dial(const struct address *to, int *out_fd,
                              struct weir_error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     struct timeval timeout = {.tv_sec = TIMEOUT_S};
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
-        return weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s: no such host", host,
-                         port);
+    if (getaddrinfo(to->host, to->port, &hints, &found) != 0) {
+        return weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s: no such host",
+                         to->host, to->port);
     }
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
@@ -58,8 +63,8 @@ static enum weir_status dial(const char *host, const char *port, int *out_fd,
         if (fd >= 0) {
             (void)close(fd);
         }
-        return weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s: %s", host, port,
-                         strerror(reason));
+        return weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s: %s", to->host,
+                         to->port, strerror(reason));
     }
     *out_fd = fd;
     return WEIR_OK;
@@ -101,26 +106,27 @@ static bool exchange(int fd, const struct wr_buf *request, struct answer *out)
     return true;
 }
 
-static enum weir_status call(const char *host, const char *port, int16_t key,
-                             int16_t version, const struct wr_buf *body,
-                             struct answer *out, struct weir_error *err)
+static enum weir_status call(const struct address *to,
+                             const struct wr_api_messages *api, int16_t version,
+                             const struct wr_buf *body, struct answer *out,
+                             struct weir_error *err)
 {
     struct wr_buf request;
     int fd = -1;
-    enum weir_status s = dial(host, port, &fd, err);
+    enum weir_status s = dial(to, &fd, err);
     if (s != WEIR_OK) {
         return s;
     }
     wr_buf_init(&request, ANSWER_MAX);
-    wr_buf_put_i16(&request, key);
+    wr_buf_put_i16(&request, api->key);
     wr_buf_put_i16(&request, version);
     wr_buf_put_i32(&request, 1);
     wr_buf_put_i16(&request, 4);
     wr_buf_put_text(&request, "weir");
     wr_buf_put_bytes(&request, wr_buf_view(body));
     if (request.status != WEIR_OK || !exchange(fd, &request, out)) {
-        s = weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s does not answer", host,
-                      port);
+        s = weir_fail(err, WEIR_E_UNREACHABLE, "%s:%s does not answer",
+                      to->host, to->port);
     }
     wr_buf_done(&request);
     (void)close(fd);
@@ -142,9 +148,8 @@ static void answer_done(struct answer *a)
 
 /* ---- the two requests --------------------------------------------------- */
 
-static enum weir_status find_coordinator(const char *host, const char *port,
-                                         const char *group, char *out_host,
-                                         size_t size, char out_port[8],
+static enum weir_status find_coordinator(const struct address *to,
+                                         const char *group, struct address *out,
                                          struct weir_error *err)
 {
     struct wr_find_coordinator_request request;
@@ -157,20 +162,22 @@ static enum weir_status find_coordinator(const char *host, const char *port,
     request.key = weir_text(group);
     request.key_type = GROUP_KEY;
     wr_find_coordinator_request_encode(&request, &body, FIND_VERSION);
-    enum weir_status s =
-        call(host, port, FIND_COORDINATOR, FIND_VERSION, &body, &answer, err);
+    enum weir_status s = call(to, wr_api_messages_find(FIND_COORDINATOR),
+                              FIND_VERSION, &body, &answer, err);
     if (s == WEIR_OK) {
         s = wr_find_coordinator_response_decode(&response, &answer.reader,
                                                 FIND_VERSION, &answer.arena);
         if (s != WEIR_OK || response.error_code != 0 ||
-            response.host.len >= size) {
+            response.host.len >= sizeof(out->host)) {
             s = weir_fail(err, WEIR_E_KAFKA,
-                          "%s:%s does not say who coordinates group '%s'", host,
-                          port, group);
+                          "%s:%s does not say who coordinates group '%s'",
+                          to->host, to->port, group);
         } else {
-            (void)snprintf(out_host, size, "%.*s", (int)response.host.len,
+            (void)snprintf(out->host, sizeof(out->host), "%.*s",
+                           (int)response.host.len,
                            (const char *)response.host.data);
-            (void)snprintf(out_port, 8, "%u", (unsigned)response.port & 0xffff);
+            (void)snprintf(out->port, sizeof(out->port), "%u",
+                           (unsigned)response.port & 0xffff);
         }
     }
     wr_buf_done(&body);
@@ -178,7 +185,7 @@ static enum weir_status find_coordinator(const char *host, const char *port,
     return s;
 }
 
-static enum weir_status leave(const char *host, const char *port,
+static enum weir_status leave(const struct address *to,
                               const struct wr_leave_group_request *request,
                               struct weir_error *err)
 {
@@ -189,17 +196,17 @@ static enum weir_status leave(const char *host, const char *port,
     wr_buf_init(&body, ANSWER_MAX);
     wr_leave_group_request_encode(request, &body, LEAVE_VERSION);
     enum weir_status s = body.status;
-    s = s == WEIR_OK
-            ? call(host, port, LEAVE_GROUP, LEAVE_VERSION, &body, &answer, err)
-            : weir_fail(err, s, "LeaveGroup does not encode");
+    s = s == WEIR_OK ? call(to, wr_api_messages_find(LEAVE_GROUP),
+                            LEAVE_VERSION, &body, &answer, err)
+                     : weir_fail(err, s, "LeaveGroup does not encode");
     if (s == WEIR_OK) {
         s = wr_leave_group_response_decode(&response, &answer.reader,
                                            LEAVE_VERSION, &answer.arena);
         if (s != WEIR_OK || (response.error_code != 0 &&
                              response.error_code != UNKNOWN_MEMBER)) {
             s = weir_fail(err, WEIR_E_KAFKA,
-                          "%s:%s answers LeaveGroup with error %d", host, port,
-                          s == WEIR_OK ? response.error_code : -1);
+                          "%s:%s answers LeaveGroup with error %d", to->host,
+                          to->port, s == WEIR_OK ? response.error_code : -1);
         }
     }
     wr_buf_done(&body);
@@ -209,22 +216,22 @@ static enum weir_status leave(const char *host, const char *port,
 
 /* ---- door --------------------------------------------------------------- */
 
-/* The first bootstrap server that answers; "host:port,host:port". */
+/* Asks the bootstrap servers, "host:port,host:port", until one answers. */
 static enum weir_status find_anywhere(const char *servers, const char *group,
-                                      char *out_host, size_t size,
-                                      char out_port[8], struct weir_error *err)
+                                      struct address *out,
+                                      struct weir_error *err)
 {
     enum weir_status s = weir_fail(err, WEIR_E_CONFIG, "no bootstrap.servers");
     while (*servers && s != WEIR_OK) {
-        char one[300];
+        struct address one = {.port = "9092"};
         size_t n = strcspn(servers, ",");
-        (void)snprintf(one, sizeof(one), "%.*s", (int)n, servers);
-        char *colon = strrchr(one, ':');
+        (void)snprintf(one.host, sizeof(one.host), "%.*s", (int)n, servers);
+        char *colon = strrchr(one.host, ':');
         if (colon) {
             *colon = '\0';
+            (void)snprintf(one.port, sizeof(one.port), "%.7s", colon + 1);
         }
-        s = find_coordinator(one, colon ? colon + 1 : "9092", group, out_host,
-                             size, out_port, err);
+        s = find_coordinator(&one, group, out, err);
         servers += n;
         servers += *servers == ',';
     }
@@ -250,8 +257,7 @@ enum weir_status wr_leave_group(const struct wr_options *options,
     const char *group = wr_options_text(options, "application.id");
     const char *instance = wr_options_text(options, "group.instance.id");
     int64_t threads = wr_options_int(options, "num.stream.threads");
-    char host[256];
-    char port[8];
+    struct address coordinator;
     if (!instance) {
         return WEIR_OK; /* librdkafka has left */
     }
@@ -279,9 +285,9 @@ enum weir_status wr_leave_group(const struct wr_options *options,
     request.members_count = (int32_t)threads;
     s = s == WEIR_OK
             ? find_anywhere(wr_options_text(options, "bootstrap.servers"),
-                            group, host, sizeof(host), port, err)
+                            group, &coordinator, err)
             : s;
-    s = s == WEIR_OK ? leave(host, port, &request, err) : s;
+    s = s == WEIR_OK ? leave(&coordinator, &request, err) : s;
     free(members);
     free(names);
     return s;

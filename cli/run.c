@@ -262,13 +262,16 @@ static enum weir_status configure(const struct wr_cli *cli,
     pool->broker_listen = wr_cli_text(cli, "broker", STANDARD_BROKER_LISTEN);
     pool->http_file = wr_cli_text(cli, "http-file", NULL);
     enum weir_status s =
-        wr_cli_int(cli, "workers", 1, 1, WR_WORKERS_MAX, &workers, err);
+        wr_cli_int(cli, "workers", (struct wr_cli_range){1, 1, WR_WORKERS_MAX},
+                   &workers, err);
     s = s == WEIR_OK
-            ? wr_cli_int(cli, "stop-timeout", 30, 1, 3600, &stop_s, err)
+            ? wr_cli_int(cli, "stop-timeout",
+                         (struct wr_cli_range){30, 1, 3600}, &stop_s, err)
             : s;
     pool->workers = (int)workers;
     s = s == WEIR_OK
-            ? wr_cli_int(cli, "restart-max", 30, 1, 3600, &restart_s, err)
+            ? wr_cli_int(cli, "restart-max", (struct wr_cli_range){30, 1, 3600},
+                         &restart_s, err)
             : s;
     pool->patience.stop_ms = stop_s * 1000;
     pool->patience.backoff_max_ms = restart_s * 1000;

@@ -38,6 +38,13 @@ if(CMAKE_C_COMPILER_ID MATCHES "Clang")
   # librdkafka's macros for rd_kafka_producev() are made of them.
   target_compile_options(weir_flags INTERFACE -Wno-gnu-statement-expression)
 endif()
+# snprintf that cuts a text short is meant; what gcc guesses of it depends on the
+# optimisation.
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-Wformat-truncation WEIR_HAS_FORMAT_TRUNCATION)
+if(WEIR_HAS_FORMAT_TRUNCATION)
+  target_compile_options(weir_flags INTERFACE -Wno-format-truncation)
+endif()
 if(WEIR_WERROR)
   target_compile_options(weir_flags INTERFACE -Werror)
 endif()

@@ -146,12 +146,15 @@ static enum weir_status make_state(struct wr_task *task, struct weir_error *err)
         struct wr_store_hooks hooks = {on_changelog, on_flushed, on_timestamp,
                                        task};
         char dir[4096];
+        struct wr_task_state_spec spec = {.dir = dir,
+                                          .stores = specs,
+                                          .store_count = (int)sub->store_count,
+                                          .hooks = &hooks,
+                                          .rebuild_corrupt = true};
         int n = snprintf(dir, sizeof(dir), "%s/%s", task->env.state_dir,
                          task->name);
         s = n > 0 && (size_t)n < sizeof(dir)
-                ? wr_task_state_open(task->env.stores, dir, specs,
-                                     (int)sub->store_count, &hooks, true,
-                                     &task->state, err)
+                ? wr_task_state_open(task->env.stores, &spec, &task->state, err)
                 : weir_fail(err, WEIR_E_CONFIG, "state.dir is too long: '%s'",
                             task->env.state_dir);
     }

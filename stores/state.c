@@ -229,13 +229,12 @@ static enum weir_status specs_check(const struct weir_store_spec *const *specs,
     return WEIR_OK;
 }
 
-enum weir_status
-wr_task_state_open(struct wr_store_env *env, const char *dir,
-                   const struct weir_store_spec *const *specs, int store_count,
-                   const struct wr_store_hooks *hooks, bool rebuild_corrupt,
-                   struct wr_task_state **out, struct weir_error *err)
+enum weir_status wr_task_state_open(struct wr_store_env *env,
+                                    const struct wr_task_state_spec *spec,
+                                    struct wr_task_state **out,
+                                    struct weir_error *err)
 {
-    enum weir_status s = specs_check(specs, store_count, err);
+    enum weir_status s = specs_check(spec->stores, spec->store_count, err);
     if (s != WEIR_OK) {
         return s;
     }
@@ -245,26 +244,27 @@ wr_task_state_open(struct wr_store_env *env, const char *dir,
     }
     struct weir_error why = {0};
     state->env = env;
-    state->hooks = *hooks;
+    state->hooks = *spec->hooks;
     state->lock_fd = -1;
     state->down_ms = -1;
-    if (dir) {
-        s = dir_open(state, dir, &why);
+    if (spec->dir) {
+        s = dir_open(state, spec->dir, &why);
     }
     if (s == WEIR_OK) {
-        state->stores = calloc((size_t)store_count + 1, sizeof(*state->stores));
+        state->stores =
+            calloc((size_t)spec->store_count + 1, sizeof(*state->stores));
         if (!state->stores) {
-            s = weir_fail(&why, WEIR_E_NOMEM, "%d stores", store_count);
+            s = weir_fail(&why, WEIR_E_NOMEM, "%d stores", spec->store_count);
         }
     }
     bool based = false;
-    for (int i = 0; s == WEIR_OK && i < store_count; i++) {
-        store_init(state, i, specs[i]);
+    for (int i = 0; s == WEIR_OK && i < spec->store_count; i++) {
+        store_init(state, i, spec->stores[i]);
         state->store_count = i + 1;
         based = based || state->stores[i].based;
     }
     if (s == WEIR_OK && based) {
-        s = base_open(state, rebuild_corrupt, &why);
+        s = base_open(state, spec->rebuild_corrupt, &why);
     }
     if (s != WEIR_OK) {
         wr_task_state_close(state, false);

@@ -63,18 +63,26 @@ struct wr_store_hooks {
 
 struct wr_task_state;
 
-/** Opens (or makes) the state directory `dir` of a task, takes its lock, opens
- *  one RocksDB for the specs that want it (a new directory gets its RocksDB
- * with the first write-down). specs are lent for the state's life, hooks are
- * copied; a hook that is NULL is not called. `dir` NULL: nothing touches the
- * disk and every store lives in memory, as a test driver wants it. Errors:
- * WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the file, with the
- * remedy (the directory is moved aside and rebuilt from the changelog when
- *  `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
+/** What a task's state is made of. */
+struct wr_task_state_spec {
+    const char *dir; /* the task's folder; NULL keeps every store in memory */
+    const struct weir_store_spec *const *stores; /* lent for the state's life */
+    int store_count;
+    const struct wr_store_hooks *hooks; /* copied; its members may be NULL */
+    bool rebuild_corrupt; /* start empty when the folder is damaged */
+};
+
+/** Opens (or makes) the state directory `spec->dir` of a task, takes its lock,
+ * opens one RocksDB for the specs that want it (a new directory gets its
+ * RocksDB with the first write-down). stores are lent for the state's life,
+ * hooks are copied; a hook that is NULL is not called. `spec->dir` NULL:
+ * nothing touches the disk and every store lives in memory, as a test driver
+ * wants it. Errors: WEIR_E_LOCKED naming the holder; WEIR_E_CORRUPT naming the
+ * file, with the remedy (the directory is moved aside and rebuilt from the
+ * changelog when `rebuild_corrupt` is true); WEIR_E_IO; WEIR_E_NOSPACE. */
 WEIR_MUST_CHECK enum weir_status
-wr_task_state_open(struct wr_store_env *env, const char *dir,
-                   const struct weir_store_spec *const *specs, int store_count,
-                   const struct wr_store_hooks *hooks, bool rebuild_corrupt,
+wr_task_state_open(struct wr_store_env *env,
+                   const struct wr_task_state_spec *spec,
                    struct wr_task_state **out, struct weir_error *err);
 /** Writes dirty committed entries down (clean close) or not, and closes.
  *  The uncommitted layer is dropped either way. */

@@ -31,6 +31,24 @@ EXCUSED = {
     ("parameters", "runtime/http.c:on_request"): "the type of libmicrohttpd's callback",
 }
 
+# Files that are the inside of a whole program or of a conversation with another
+# one, and the test that runs them so.
+TESTED_BY = {
+    "tests/flow/program.py": [
+        "cli/check.c", "cli/commands.c", "cli/demo.c", "cli/help.c", "cli/kafka_consume.c", "cli/kafka_door.c",
+        "cli/kafka_ensure.c", "cli/kafka_feed.c", "cli/kafka_group.c", "cli/kafka_produce.c", "cli/kafka_topic.c",
+        "cli/leave_group.c", "cli/main.c", "cli/query.c", "cli/run.c", "cli/worker.c", "runtime/http.c",
+        "runtime/http_api.c", "runtime/http_client.c",
+    ],
+    "tests/runtime/test_kafka.c": [
+        "runtime/kafka_admin.c", "runtime/kafka_client.c", "runtime/kafka_consumer.c", "runtime/kafka_producer.c",
+    ],
+    "tests/runtime/test_app.c": [
+        "runtime/commit.c", "runtime/mailbox.c", "runtime/query.c", "runtime/restore.c", "runtime/worker.c",
+        "runtime/worker_tasks.c",
+    ],
+}
+
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 _STORY = re.compile(r"\A/\* " + re.escape(SPDX) + r"\n \*\n( \* \S[^\n]*\n?)+", re.M)
 _LATER = re.compile(r"\b(TO" "DO|FIX" "ME|XX" r"X)\b")  # in pieces, to pass itself
@@ -105,7 +123,9 @@ def check_test(findings, root, path):
     while "_" in stem and not os.path.exists(os.path.join(root, os.path.dirname(path), stem + ".h")):
         stem = stem.rsplit("_", 1)[0]
         names.append(stem)
-    if not any(os.path.exists(os.path.join(root, f"tests/{room}/test_{name}.c")) for name in names):
+    tests = [f"tests/{room}/test_{name}.c" for name in names]
+    tests += [test for test, paths in TESTED_BY.items() if path in paths]
+    if not any(os.path.exists(os.path.join(root, test)) for test in tests):
         findings.add("test", path, 1, f"has no tests/{room}/test_{names[0]}.c")
 
 

@@ -120,9 +120,9 @@ static void open_state(struct bench *b)
     struct weir_error err = {0};
     struct wr_store_hooks hooks = {on_log, NULL, on_time, b};
     const struct weir_store_spec *specs[1] = {&b->spec};
-    must(wr_task_state_open(b->env, b->dir, specs, 1, &hooks, false, &b->state,
-                            &err),
-         "open", &err);
+    struct wr_task_state_spec spec = {
+        .dir = b->dir, .stores = specs, .store_count = 1, .hooks = &hooks};
+    must(wr_task_state_open(b->env, &spec, &b->state, &err), "open", &err);
     b->store = wr_task_state_store(b->state, 0);
     wr_store_set_listening(b->store, false);
 }

@@ -20,7 +20,8 @@ static int remember(struct wr_cli *cli)
     const char *v = wr_cli_value(cli, "text", 0);
     (void)strncpy(seen.second, v ? v : "", 31);
     (void)strncpy(seen.operand, cli->operand_count ? cli->operands[0] : "", 31);
-    seen.int_status = wr_cli_int(cli, "number", 7, 1, 10, &seen.number, &err);
+    seen.int_status = wr_cli_int(cli, "number", (struct wr_cli_range){7, 1, 10},
+                                 &seen.number, &err);
     return 42;
 }
 

@@ -374,6 +374,12 @@ def test_worker_dies():
         pool.stop()
 
 
+def test_demo():
+    """The demonstration counts what it sent, with a worker killed on the way."""
+    out = weir("demo", "--seconds", "2", "-a", WORD_COUNT)[0]
+    contains(out, "kill -9 of worker 2", "0 of ", "exactly once: yes")
+
+
 def main():
     global WEIR
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -111,12 +111,20 @@ static inline void fixture_add(struct fixture *f,
     f->specs[f->store_count++] = spec;
 }
 
+/* What fixture_open() opens. */
+static inline struct wr_task_state_spec fixture_spec(struct fixture *f)
+{
+    return (struct wr_task_state_spec){.dir = f->dir,
+                                       .stores = f->specs,
+                                       .store_count = f->store_count,
+                                       .hooks = &f->hooks};
+}
+
 static inline void fixture_open(struct fixture *f)
 {
+    struct wr_task_state_spec spec = fixture_spec(f);
     struct weir_error err = {0};
-    assert_ok(wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
-                                 &f->hooks, false, &f->state, &err),
-              err);
+    assert_ok(wr_task_state_open(f->env, &spec, &f->state, &err), err);
 }
 
 static inline void fixture_close(struct fixture *f, bool clean)

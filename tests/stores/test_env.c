@@ -17,9 +17,9 @@ static void open_task(struct fixture *f, int task, struct wr_task_state **out)
     struct weir_error err = {0};
     const struct weir_store_spec *specs[] = {&rows};
     snprintf(dir, sizeof(dir), "%s/0_%d", f->root, task);
-    assert_ok(
-        wr_task_state_open(f->env, dir, specs, 1, &f->hooks, false, out, &err),
-        err);
+    struct wr_task_state_spec spec = {
+        .dir = dir, .stores = specs, .store_count = 1, .hooks = &f->hooks};
+    assert_ok(wr_task_state_open(f->env, &spec, out, &err), err);
 }
 
 static void use(struct fixture *f, struct wr_task_state *task, int from, int to)

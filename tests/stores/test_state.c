@@ -94,8 +94,9 @@ static void damage(const char *path, off_t at, size_t len)
 static enum weir_status reopen(struct fixture *f, bool rebuild,
                                struct weir_error *err)
 {
-    return wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
-                              &f->hooks, rebuild, &f->state, err);
+    struct wr_task_state_spec spec = fixture_spec(f);
+    spec.rebuild_corrupt = rebuild;
+    return wr_task_state_open(f->env, &spec, &f->state, err);
 }
 
 static void another_process_is_refused_and_told_who_holds_it(void **state)
@@ -103,9 +104,10 @@ static void another_process_is_refused_and_told_who_holds_it(void **state)
     struct fixture *f = *state;
     struct weir_error err = {0};
     struct wr_task_state *second = NULL;
+    struct wr_task_state_spec spec = fixture_spec(f);
+    spec.rebuild_corrupt = true;
     assert_status(WEIR_E_LOCKED,
-                  wr_task_state_open(f->env, f->dir, f->specs, f->store_count,
-                                     &f->hooks, true, &second, &err));
+                  wr_task_state_open(f->env, &spec, &second, &err));
     assert_null(second);
     assert_non_null(strstr(err.text, f->dir));
     char pid[32];
@@ -325,9 +327,10 @@ static void a_state_without_a_directory_lives_in_memory(void **state)
     struct fixture *f = *state;
     struct weir_error err = {0};
     fixture_close(f, false);
-    assert_ok(wr_task_state_open(f->env, NULL, f->specs, 3, &f->hooks, false,
-                                 &f->state, &err),
-              err);
+    struct wr_task_state_spec spec = fixture_spec(f);
+    spec.dir = NULL;
+    spec.store_count = 3;
+    assert_ok(wr_task_state_open(f->env, &spec, &f->state, &err), err);
     fill(f, true);
     assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "key-7");
     fixture_close(f, true);
