@@ -88,6 +88,9 @@ static void run_child(const struct supervisor *sup, const struct child *child,
                       int ready_fd)
 {
     sigset_t none;
+    /* A signal to the whole group (Ctrl-C, timeout) is the supervisor's to pass
+     * on, in the right order. */
+    (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == 1) {
         _exit(WR_EXIT_FAILED); /* the supervisor died before prctl */

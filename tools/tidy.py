@@ -40,13 +40,6 @@ TESTED_BY = {
         "cli/leave_group.c", "cli/main.c", "cli/query.c", "cli/run.c", "cli/worker.c", "runtime/http.c",
         "runtime/http_api.c", "runtime/http_client.c",
     ],
-    "tests/runtime/test_kafka.c": [
-        "runtime/kafka_admin.c", "runtime/kafka_client.c", "runtime/kafka_consumer.c", "runtime/kafka_producer.c",
-    ],
-    "tests/runtime/test_app.c": [
-        "runtime/commit.c", "runtime/mailbox.c", "runtime/query.c", "runtime/restore.c", "runtime/worker.c",
-        "runtime/worker_tasks.c",
-    ],
 }
 
 SPDX = "SPDX-License-Identifier: Apache-2.0"
