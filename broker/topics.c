@@ -323,10 +323,14 @@ static int16_t build(const struct wr_topics *topics,
         spec->partition_count == -1
             ? (int32_t)wr_options_int(broker, "num.partitions")
             : spec->partition_count;
-    topic->name = strndup((const char *)spec->name.data, spec->name.len);
+    topic->name = malloc(spec->name.len + 1); /* the view has no NUL */
     if (!topic->name) {
         return refuse(err, WR_ERR_UNKNOWN_SERVER_ERROR, "out of memory");
     }
+    if (spec->name.len > 0) {
+        memcpy(topic->name, spec->name.data, spec->name.len);
+    }
+    topic->name[spec->name.len] = '\0';
     int16_t code = check_name(topics, spec, topic->name, err);
     if (code == 0) {
         code = check_count(topics, topic->partition_count,
