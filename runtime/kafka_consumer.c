@@ -519,6 +519,17 @@ int64_t wr_consumer_end_offset(struct wr_consumer *consumer, const char *topic,
 
 /* ---- committed offsets -------------------------------------------------- */
 
+/* The metadata as a text; librdkafka's has no NUL at its end. */
+static char *copy_metadata(const rd_kafka_topic_partition_t *p)
+{
+    char *text = p->metadata ? malloc(p->metadata_size + 1) : NULL;
+    if (text) {
+        memcpy(text, p->metadata, p->metadata_size);
+        text[p->metadata_size] = '\0';
+    }
+    return text;
+}
+
 enum weir_status wr_consumer_committed(struct wr_consumer *consumer,
                                        struct wr_partition *partitions,
                                        size_t count, int timeout_ms,
@@ -538,8 +549,7 @@ enum weir_status wr_consumer_committed(struct wr_consumer *consumer,
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
         partitions[i].offset = p->offset >= 0 ? p->offset : WR_OFFSET_NONE;
-        partitions[i].metadata =
-            p->metadata ? strndup(p->metadata, p->metadata_size) : NULL;
+        partitions[i].metadata = copy_metadata(p);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return WEIR_OK;
