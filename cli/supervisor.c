@@ -282,7 +282,7 @@ static void read_signals(struct supervisor *sup)
     struct signalfd_siginfo info;
     while (read(sup->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD) {
-            continue; /* reap() looks at every child anyway */
+            continue; /* reap() comes next and looks at every child */
         }
         if (sup->stopping) {
             kill_rest(sup);
@@ -356,8 +356,9 @@ static void loop(struct supervisor *sup)
             }
         }
         wait_for_event(sup, until);
-        reap(sup);
+        /* In this order: a SIGCHLD that is read here is looked into at once. */
         read_signals(sup);
+        reap(sup);
     }
 }
 
