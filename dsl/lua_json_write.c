@@ -156,6 +156,7 @@ static struct key *sorted_keys(struct writer *w, int index, size_t count)
     size_t i = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) {
+            w->depth--; /* the table's own place: it has no step inside yet */
             fail(w, "a table with both named fields and other keys, or a list "
                     "with holes (put weir.null into them)");
         }

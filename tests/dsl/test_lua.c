@@ -168,7 +168,10 @@ a_result_of_the_wrong_type_is_told_how_to_say_otherwise(void **state)
                     "integer, or give its type: map_values(fn, weir.text)");
     assert_run_says("function() return 1.5 end, weir.i64", "a float as value");
     assert_run_says("function() return {1, f = 2} end, weir.json",
-                    "both named fields and other keys");
+                    "cannot be written as JSON: a table with both named fields "
+                    "and other keys");
+    assert_run_says("function() return {a = {1, f = 2}} end, weir.json",
+                    "cannot be written as JSON: a: a table with both");
     assert_run_says("function() return {a = {b = print}} end, weir.json",
                     "cannot be written as JSON: a.b: a function");
     assert_run_says("function() return '\\xff' end, weir.json", "not UTF-8");
