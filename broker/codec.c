@@ -537,7 +537,7 @@ static void tags_encode(struct encoding *e, const struct wr_layout *layout,
                         const void *in)
 {
     uint64_t count = 0;
-    int last = -1;
+    int8_t last = -1;
     for (size_t i = 0; i < layout->field_count; i++) {
         const struct wr_field *f = &layout->fields[i];
         count += f->tag >= 0 && field_present(f, e->version) &&

@@ -121,11 +121,9 @@ static enum weir_status bind_socket(const char *listen_at, int *out_fd,
         return s;
     }
     struct addrinfo *at = found; /* "localhost": 127.0.0.1 before ::1 */
-    for (struct addrinfo *a = found; a; a = a->ai_next) {
-        if (a->ai_family == AF_INET) {
-            at = a;
-            break;
-        }
+    for (struct addrinfo *a = found->ai_next; a && at->ai_family != AF_INET;
+         a = a->ai_next) {
+        at = a->ai_family == AF_INET ? a : at;
     }
     int one = 1;
     int fd =

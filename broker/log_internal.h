@@ -241,7 +241,7 @@ void wr_logs_forget(struct wr_logs *logs, const struct wr_log *log);
 WEIR_MUST_CHECK enum weir_status wr_logs_sync_start(struct wr_logs *logs,
                                                     struct weir_error *err);
 void wr_logs_sync_stop(struct wr_logs *logs);
-void wr_logs_wake(void *logs); /* any thread */
+void wr_logs_wake(void *arg); /* any thread; arg: struct wr_logs */
 /** Calls all waiters with `status`. */
 void wr_logs_waiters_fail(struct wr_logs *logs, enum weir_status status);
 

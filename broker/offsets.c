@@ -71,12 +71,15 @@ static void positions_done(struct wr_map *positions)
     wr_map_done(positions);
 }
 
-/* Puts an offset (taken) where there is none or an older one. */
+/* Puts an offset (taken, unless this fails) where there is none or an older
+ * one. */
 static enum weir_status positions_put_take(struct wr_map *positions,
                                            struct wr_offset *offset)
 {
     struct key key;
-    (void)key_make(&key, offset->topic, offset->partition);
+    if (!key_make(&key, offset->topic, offset->partition)) {
+        return WEIR_E_INVALID;
+    }
     struct weir_bytes at = weir_bytes(key.bytes, key.len);
     const struct wr_offset *now = wr_map_get(positions, at);
     if (now && now->log_offset > offset->log_offset) {

@@ -31,6 +31,7 @@ struct consume {
     int partitions; /* assigned */
     int at_end;     /* of these */
     bool *ended;    /* by partition number; an end may be told twice */
+    int ended_count;
     int64_t count;
     struct weir_writer line;
 };
@@ -149,7 +150,8 @@ static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
                                struct weir_error *err)
 {
     bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    if ((is_end || !m->err) && c->ended[m->partition] != is_end) {
+    if ((is_end || !m->err) && m->partition >= 0 &&
+        m->partition < c->ended_count && c->ended[m->partition] != is_end) {
         c->ended[m->partition] = is_end;
         c->at_end += is_end ? 1 : -1;
     }
@@ -240,6 +242,7 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
         rd_kafka_topic_partition_list_destroy(list);
         return weir_fail(err, WEIR_E_NOMEM, "out of memory");
     }
+    c->ended_count = count;
     rd_kafka_resp_err_t code = rd_kafka_assign(c->door.client, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code

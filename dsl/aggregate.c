@@ -34,7 +34,8 @@ static bool take_aggregator(struct weir_builder *builder,
 {
     if (!wr_graph_options(builder, verb->name,
                           aggregator ? aggregator->size : 0,
-                          sizeof(*aggregator))) {
+                          sizeof(*aggregator)) ||
+        !aggregator) {
         return false;
     }
     if (!aggregator->add || (subtracts && !aggregator->subtract)) {

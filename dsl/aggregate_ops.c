@@ -138,11 +138,12 @@ static enum weir_status read_change(struct weir_context *ctx,
 {
     if (!record->key.data || !record->value.data ||
         wr_change_read(record->value, out) != WEIR_OK) {
-        return weir_context_fail(
+        (void)weir_context_fail(
             ctx, WEIR_E_DECODE,
             "the record is not a change of a table's row (%zu bytes, key %s): "
             "only weir or Kafka Streams may write this topic",
             record->value.len, record->key.data ? "given" : "null");
+        return WEIR_E_DECODE;
     }
     return WEIR_OK;
 }

@@ -16,7 +16,7 @@ size_t wr_change_size(const struct wr_change *change)
 
 static uint8_t *append(uint8_t *out, struct weir_bytes b)
 {
-    if (b.len) {
+    if (b.data) {
         memcpy(out, b.data, b.len);
     }
     return out + b.len;

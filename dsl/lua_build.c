@@ -80,6 +80,7 @@ struct wr_lua_function wr_lua_take_function(lua_State *L, int index,
                          : realloc(lua->functions, cap * sizeof(*grown));
         if (!grown) {
             luaL_error(L, "%s: too many functions", verb);
+            return (struct wr_lua_function){0}; /* not reached */
         }
         lua->functions = grown;
         lua->function_cap = cap;

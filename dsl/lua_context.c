@@ -40,6 +40,7 @@ static void read_headers(lua_State *L, int index,
         luaL_error(L, headers ? "emit: 'headers' must be a table of names and "
                                 "values"
                               : "emit: no memory for headers");
+        return; /* not reached */
     }
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {

@@ -179,7 +179,7 @@ struct weir_stream *weir_stream_merge(struct weir_stream *stream,
     }
     struct weir_stream *merged =
         apply(stream, &verb, &(union wr_graph_fn){0}, NULL, name);
-    if (merged && merged->node) {
+    if (merged && merged->node && other) {
         merged->node->parents[merged->node->parent_count++] = other->node;
         merged->key_changed = merged->key_changed || other->key_changed;
         if (stream->key_serde != other->key_serde) {

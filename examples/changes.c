@@ -18,6 +18,14 @@ static enum weir_status open_store(struct weir_context *ctx, void *user,
                                       "the store is not connected");
 }
 
+static bool is_same(struct weir_bytes a, struct weir_bytes b)
+{
+    if (!a.data || !b.data) {
+        return a.data == b.data;
+    }
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 static enum weir_status compare(struct weir_context *ctx,
                                 const struct weir_record *record, void *state)
 {
@@ -28,9 +36,7 @@ static enum weir_status compare(struct weir_context *ctx,
         return WEIR_OK;
     }
     enum weir_status status = weir_store_get(states, record->key, &before);
-    if (status != WEIR_OK ||
-        (before.len == now.len && !before.data == !now.data &&
-         (now.len == 0 || memcmp(before.data, now.data, now.len) == 0))) {
+    if (status != WEIR_OK || is_same(before, now)) {
         return status;
     }
     status = weir_store_put(states, record->key, now);

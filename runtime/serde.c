@@ -332,8 +332,7 @@ static enum weir_status double_to_json(struct weir_bytes bytes,
         char shortest[40];
         for (int digits = 15; digits <= 17; digits++) {
             (void)snprintf(shortest, sizeof(shortest), "%.*g", digits, v);
-            double back = strtod(shortest, NULL);
-            if (memcmp(&back, &v, sizeof(v)) == 0) {
+            if (strtod(shortest, NULL) == v) {
                 break;
             }
         }

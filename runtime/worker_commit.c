@@ -89,6 +89,7 @@ static void offsets_add(struct offsets *offsets, struct wr_worker_input *input)
                               .metadata = offsets->texts[i]};
 }
 
+/* Whatever it returns, the caller calls offsets_done. */
 static enum weir_status offsets_collect(struct wr_worker *worker,
                                         struct offsets *out)
 {
@@ -100,7 +101,6 @@ static enum weir_status offsets_collect(struct wr_worker *worker,
                             .inputs = calloc(max, sizeof(*out->inputs)),
                             .texts = calloc(max, sizeof(*out->texts))};
     if (!out->partitions || !out->inputs || !out->texts) {
-        offsets_done(out);
         return WEIR_E_NOMEM;
     }
     for (size_t i = 0; i < worker->task_count; i++) {

@@ -261,9 +261,8 @@ static void iterator_release(struct weir_iterator *it)
     it->returned = SIDE_NONE;
 }
 
-static void iterator_unlink(struct weir_iterator *it)
+static void iterator_unlink(struct weir_store *store, struct weir_iterator *it)
 {
-    struct weir_store *store = it->store;
     if (it->prev) {
         it->prev->next = it->next;
     } else {
@@ -284,7 +283,7 @@ void wr_iterators_kill(struct weir_store *store)
     while (store->iterators) {
         struct weir_iterator *it = store->iterators;
         iterator_release(it);
-        iterator_unlink(it);
+        iterator_unlink(store, it);
         it->status = WEIR_E_CLOSED;
     }
 }
@@ -480,7 +479,7 @@ void weir_iterator_close(struct weir_iterator *it)
     }
     if (it->store) {
         iterator_release(it);
-        iterator_unlink(it);
+        iterator_unlink(it->store, it);
     }
     iterator_free(it);
 }

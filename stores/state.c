@@ -247,15 +247,13 @@ enum weir_status wr_task_state_open(struct wr_store_env *env,
     state->hooks = *spec->hooks;
     state->lock_fd = -1;
     state->down_ms = -1;
-    if (spec->dir) {
-        s = dir_open(state, spec->dir, &why);
+    state->stores =
+        calloc((size_t)spec->store_count + 1, sizeof(*state->stores));
+    if (!state->stores) {
+        s = weir_fail(&why, WEIR_E_NOMEM, "%d stores", spec->store_count);
     }
-    if (s == WEIR_OK) {
-        state->stores =
-            calloc((size_t)spec->store_count + 1, sizeof(*state->stores));
-        if (!state->stores) {
-            s = weir_fail(&why, WEIR_E_NOMEM, "%d stores", spec->store_count);
-        }
+    if (s == WEIR_OK && spec->dir) {
+        s = dir_open(state, spec->dir, &why);
     }
     bool based = false;
     for (int i = 0; s == WEIR_OK && i < spec->store_count; i++) {

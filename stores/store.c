@@ -487,7 +487,7 @@ enum weir_status weir_store_put_if_absent(struct weir_store *store,
                                           struct weir_bytes value,
                                           struct weir_bytes *out_old)
 {
-    struct weir_bytes old;
+    struct weir_bytes old = WEIR_NULL;
     enum weir_status s = weir_store_get(store, key, &old);
     if (s == WEIR_OK && !old.data && value.data) {
         s = weir_store_put(store, key, value);
