@@ -76,7 +76,7 @@ static void run(const char *dir, const struct setting *setting)
     char path[PATH_MAX];
     struct weir_error err = {0};
     struct wr_logs *logs;
-    struct wr_log *log[64];
+    struct wr_log *log[64] = {0};
     struct wr_buf batch;
     uint8_t id[WR_TOPIC_ID_BYTES] = {1};
     (void)snprintf(path, sizeof(path), "%s/broker_append.data", dir);
@@ -112,12 +112,13 @@ static void run(const char *dir, const struct setting *setting)
     double seconds = (double)(wr_mono_ns() - begin) / 1e9;
     double bytes = (double)batch.len * partitions * setting->ticks;
     qsort(took, (size_t)setting->ticks, sizeof(*took), order);
+    int middle = setting->ticks / 2;
+    int late = setting->ticks * 99 / 100;
     (void)printf("%-34s %4zu KiB x %d: %7.0f ticks/s %7.1f MB/s  p50 %7.3f ms"
                  "  p99 %7.3f ms  append %5.2f ns/B\n",
                  setting->name, batch.len >> 10, partitions,
                  setting->ticks / seconds, bytes / seconds / 1e6,
-                 (double)took[setting->ticks / 2] / 1e6,
-                 (double)took[setting->ticks * 99 / 100] / 1e6,
+                 (double)took[middle] / 1e6, (double)took[late] / 1e6,
                  (double)appending / bytes);
     free(took);
     wr_buf_done(&batch);

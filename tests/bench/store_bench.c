@@ -74,6 +74,9 @@ static uint64_t rnd(struct bench *b)
  */
 static uint64_t zipf(struct bench *b)
 {
+    if (b->keys == 0) {
+        return 0;
+    }
     const double theta = 0.99;
     double n = (double)b->keys;
     if (b->zipf_zeta == 0.0) {

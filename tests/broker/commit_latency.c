@@ -111,9 +111,11 @@ static int by_size(const void *a, const void *b)
 static void report(const char *name, int64_t *ns, size_t count)
 {
     qsort(ns, count, sizeof(*ns), by_size);
+    const size_t at[] = {count / 2, count * 9 / 10, count * 99 / 100,
+                         count - 1};
     printf("%-14s p50 %7.3f ms  p90 %7.3f  p99 %7.3f  max %7.3f\n", name,
-           (double)ns[count / 2] / 1e6, (double)ns[count * 9 / 10] / 1e6,
-           (double)ns[count * 99 / 100] / 1e6, (double)ns[count - 1] / 1e6);
+           (double)ns[at[0]] / 1e6, (double)ns[at[1]] / 1e6,
+           (double)ns[at[2]] / 1e6, (double)ns[at[3]] / 1e6);
 }
 
 int main(int argc, char **argv)

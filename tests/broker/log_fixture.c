@@ -44,7 +44,7 @@ void test_dir_copy(const char *from, const char *to)
         (void)execlp("cp", "cp", "-a", "--", from, to, (char *)NULL);
         _exit(127);
     }
-    int status;
+    int status = -1;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     assert_int_equal(status, 0);
 }

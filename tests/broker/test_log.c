@@ -73,13 +73,13 @@ static void records_come_back_across_segments_and_restarts(void **state)
 {
     struct fixture *f = *state;
     char expected[20000] = "";
+    size_t len = 0;
     for (int i = 0; i < 200; i++) {
         char tag[16];
         (void)snprintf(tag, sizeof(tag), "r%d", i);
         (void)test_put(f->log, tag, 1);
-        char one[32];
-        (void)snprintf(one, sizeof(one), "%d:%s-0 ", i, tag);
-        strcat(expected, one);
+        len += (size_t)snprintf(expected + len, sizeof(expected) - len,
+                                "%d:%s-0 ", i, tag);
     }
     test_sync(f->logs);
     expect(f->log, 0, WR_READ_UNCOMMITTED, expected);

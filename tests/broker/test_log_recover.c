@@ -337,7 +337,7 @@ static uint64_t rng_state;
 static uint32_t rng(uint32_t below)
 {
     rng_state = rng_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(rng_state >> 33) % below;
+    return below > 0 ? (uint32_t)(rng_state >> 33) % below : 0;
 }
 
 #define PARTITIONS 4

@@ -111,7 +111,8 @@ static int serve(const char *dir, const char *listen, const char *mode)
         (void)fprintf(stderr, "broker: %s\n", err.text);
         return 1;
     }
-    (void)signal(SIGTERM, serve_stop);
+    struct sigaction stop = {.sa_handler = serve_stop};
+    (void)sigaction(SIGTERM, &stop, NULL);
     (void)printf("%s\n", wr_broker_address(served));
     (void)fflush(stdout);
     enum weir_status status = wr_broker_run(served, &err);

@@ -47,8 +47,10 @@ enum weir_status flow_try_lua(struct flow *flow, const char *lines,
 {
     *flow = (struct flow){0};
     write_script(flow, lines);
+    struct wr_application *application = NULL;
     enum weir_status status =
-        wr_application_load(flow->script, NULL, &flow->application, err);
+        wr_application_load(flow->script, NULL, &application, err);
+    flow->application = application;
     if (status == WEIR_OK) {
         flow->topology = wr_application_take_topology(flow->application);
     }

@@ -365,8 +365,8 @@ static int by_text(const void *a, const void *b)
  * there is nothing to learn from that order, so neither side keeps it. */
 static char *sort_siblings(char *text)
 {
-    char *sorted = calloc(1, strlen(text) + 2);
-    assert_non_null(sorted);
+    struct wr_buf sorted;
+    wr_buf_init(&sorted, strlen(text) + 2);
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line;
          line = strtok_r(NULL, "\n", &rest)) {
@@ -375,7 +375,7 @@ static char *sort_siblings(char *text)
         char *list = NULL;
         if (strstr(line, "      --> ") == line ||
             strstr(line, "      <-- ") == line) {
-            strncat(sorted, line, 10);
+            wr_buf_put(&sorted, line, 10);
             for (char *name = strtok_r(line + 10, ", ", &list); name;
                  name = strtok_r(NULL, ", ", &list)) {
                 assert_true(count < 64);
@@ -386,13 +386,16 @@ static char *sort_siblings(char *text)
             names[count++] = line;
         }
         for (size_t i = 0; i < count; i++) {
-            strcat(sorted, i ? ", " : "");
-            strcat(sorted, names[i]);
+            wr_buf_put_text(&sorted, i ? ", " : "");
+            wr_buf_put_text(&sorted, names[i]);
         }
-        strcat(sorted, "\n");
+        wr_buf_put_text(&sorted, "\n");
     }
     free(text);
-    return sorted;
+    char *copy = strdup(wr_buf_text(&sorted));
+    wr_buf_done(&sorted);
+    assert_non_null(copy);
+    return copy;
 }
 
 static void compare(struct flow *flow, const char *name, const char *language)

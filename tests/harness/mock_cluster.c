@@ -36,79 +36,85 @@ static rd_kafka_t *make_producer(const char *bootstrap)
 
 struct mock_cluster *mock_cluster_new(void)
 {
-    struct mock_cluster *m = calloc(1, sizeof(*m));
-    if (!m) {
+    struct mock_cluster *cluster = calloc(1, sizeof(*cluster));
+    if (!cluster) {
         return NULL;
     }
-    m->home = make_producer(NULL);
-    m->cluster = m->home ? rd_kafka_mock_cluster_new(m->home, 1) : NULL;
-    m->producer = m->cluster ? make_producer(mock_cluster_bootstrap(m)) : NULL;
-    if (!m->producer) {
-        mock_cluster_free(m);
+    cluster->home = make_producer(NULL);
+    cluster->cluster =
+        cluster->home ? rd_kafka_mock_cluster_new(cluster->home, 1) : NULL;
+    cluster->producer = cluster->cluster
+                            ? make_producer(mock_cluster_bootstrap(cluster))
+                            : NULL;
+    if (!cluster->producer) {
+        mock_cluster_free(cluster);
         return NULL;
     }
-    return m;
+    return cluster;
 }
 
-void mock_cluster_free(struct mock_cluster *m)
+void mock_cluster_free(struct mock_cluster *cluster)
 {
-    if (m) {
-        if (m->producer) {
-            rd_kafka_destroy(m->producer);
+    if (cluster) {
+        if (cluster->producer) {
+            rd_kafka_destroy(cluster->producer);
         }
-        if (m->cluster) {
-            rd_kafka_mock_cluster_destroy(m->cluster);
+        if (cluster->cluster) {
+            rd_kafka_mock_cluster_destroy(cluster->cluster);
         }
-        if (m->home) {
-            rd_kafka_destroy(m->home);
+        if (cluster->home) {
+            rd_kafka_destroy(cluster->home);
         }
-        free(m);
+        free(cluster);
     }
 }
 
-const char *mock_cluster_bootstrap(const struct mock_cluster *m)
+const char *mock_cluster_bootstrap(const struct mock_cluster *cluster)
 {
-    return rd_kafka_mock_cluster_bootstraps(m->cluster);
+    return rd_kafka_mock_cluster_bootstraps(cluster->cluster);
 }
 
-int mock_cluster_topic(struct mock_cluster *m, const char *name, int partitions)
+int mock_cluster_topic(struct mock_cluster *cluster, const char *name,
+                       int partitions)
 {
-    return rd_kafka_mock_topic_create(m->cluster, name, partitions, 1) ==
+    return rd_kafka_mock_topic_create(cluster->cluster, name, partitions, 1) ==
                    RD_KAFKA_RESP_ERR_NO_ERROR
                ? 0
                : -1;
 }
 
-int mock_cluster_produce(struct mock_cluster *m, const char *topic,
+int mock_cluster_produce(struct mock_cluster *cluster, const char *topic,
                          int32_t partition, struct weir_bytes key,
                          struct weir_bytes value)
 {
     rd_kafka_resp_err_t code = rd_kafka_producev(
-        m->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+        cluster->producer, RD_KAFKA_V_TOPIC(topic),
+        RD_KAFKA_V_PARTITION(partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY((void *)(uintptr_t)key.data, key.len),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.len),
         RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        code = rd_kafka_flush(m->producer, 10000);
+        code = rd_kafka_flush(cluster->producer, 10000);
     }
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : -1;
 }
 
-void mock_cluster_fail(struct mock_cluster *m, int16_t api_key,
+void mock_cluster_fail(struct mock_cluster *cluster, int16_t api_key,
                        const int *codes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         rd_kafka_resp_err_t code = (rd_kafka_resp_err_t)codes[i];
-        rd_kafka_mock_push_request_errors_array(m->cluster, api_key, 1, &code);
+        rd_kafka_mock_push_request_errors_array(cluster->cluster, api_key, 1,
+                                                &code);
     }
 }
 
-void mock_cluster_down(struct mock_cluster *m, int down)
+void mock_cluster_down(struct mock_cluster *cluster, int down)
 {
     rd_kafka_resp_err_t code =
-        down ? rd_kafka_mock_broker_set_down(m->cluster, 1)
-             : rd_kafka_mock_broker_set_up(m->cluster, 1);
+        down ? rd_kafka_mock_broker_set_down(cluster->cluster, 1)
+             : rd_kafka_mock_broker_set_up(cluster->cluster, 1);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         abort();
     }

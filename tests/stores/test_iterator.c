@@ -58,8 +58,8 @@ static const char *rest(struct weir_iterator *it)
     return text;
 }
 
-static struct weir_iterator *open(struct fixture *f, const char *from,
-                                  const char *to, bool reverse)
+static struct weir_iterator *range(struct fixture *f, const char *from,
+                                   const char *to, bool reverse)
 {
     struct weir_iterator *it;
     assert_status(WEIR_OK,
@@ -71,15 +71,16 @@ static struct weir_iterator *open(struct fixture *f, const char *from,
 static void both_ends_are_inclusive_and_null_is_open(void **state)
 {
     struct fixture *f = *state;
-    assert_string_equal(rest(open(f, NULL, NULL, false)), "a1 b2 d1 e1 f1 g1 ");
-    assert_string_equal(rest(open(f, NULL, NULL, true)), "g1 f1 e1 d1 b2 a1 ");
-    assert_string_equal(rest(open(f, "b", "e", false)), "b2 d1 e1 ");
-    assert_string_equal(rest(open(f, "b", "e", true)), "e1 d1 b2 ");
-    assert_string_equal(rest(open(f, "c", NULL, false)), "d1 e1 f1 g1 ");
-    assert_string_equal(rest(open(f, NULL, "c", true)), "b2 a1 ");
-    assert_string_equal(rest(open(f, "e", "b", false)), "");
-    assert_string_equal(rest(open(f, "x", "z", false)), "");
-    assert_string_equal(rest(open(f, "c", "c", true)), "");
+    assert_string_equal(rest(range(f, NULL, NULL, false)),
+                        "a1 b2 d1 e1 f1 g1 ");
+    assert_string_equal(rest(range(f, NULL, NULL, true)), "g1 f1 e1 d1 b2 a1 ");
+    assert_string_equal(rest(range(f, "b", "e", false)), "b2 d1 e1 ");
+    assert_string_equal(rest(range(f, "b", "e", true)), "e1 d1 b2 ");
+    assert_string_equal(rest(range(f, "c", NULL, false)), "d1 e1 f1 g1 ");
+    assert_string_equal(rest(range(f, NULL, "c", true)), "b2 a1 ");
+    assert_string_equal(rest(range(f, "e", "b", false)), "");
+    assert_string_equal(rest(range(f, "x", "z", false)), "");
+    assert_string_equal(rest(range(f, "c", "c", true)), "");
 }
 
 static void a_committed_range_does_not_see_the_uncommitted(void **state)
@@ -98,8 +99,8 @@ static void an_iterator_is_not_disturbed_by_what_comes_later(void **state)
     struct weir_store *s = fixture_store(f, 0);
     struct weir_bytes key;
     struct weir_bytes value;
-    struct weir_iterator *forward = open(f, NULL, NULL, false);
-    struct weir_iterator *back = open(f, NULL, NULL, true);
+    struct weir_iterator *forward = range(f, NULL, NULL, false);
+    struct weir_iterator *back = range(f, NULL, NULL, true);
     assert_true(weir_iterator_next(forward, &key, &value, NULL));
     assert_true(weir_iterator_next(forward, &key, &value, NULL));
     must_put(s, "b", "a longer value that does not fit in place");
@@ -115,7 +116,7 @@ static void an_iterator_is_not_disturbed_by_what_comes_later(void **state)
     must_commit(f, 300000);
     assert_string_equal(rest(forward), "d1 e1 f1 g1 ");
     assert_string_equal(rest(back), "g1 f1 e1 d1 b2 a1 ");
-    assert_string_equal(rest(open(f, "c", NULL, false)), "d1 e8 ee9 f9 ");
+    assert_string_equal(rest(range(f, "c", NULL, false)), "d1 e8 ee9 f9 ");
 }
 
 static void a_prefix_finds_its_keys_only(void **state)
@@ -177,19 +178,19 @@ static void iterators_outlive_the_store_but_end(void **state)
     struct fixture *f = *state;
     struct weir_bytes key;
     struct weir_bytes value;
-    struct weir_iterator *it = open(f, NULL, NULL, false);
+    struct weir_iterator *it = range(f, NULL, NULL, false);
     assert_true(weir_iterator_next(it, &key, &value, NULL));
     fixture_close(f, true);
     assert_false(weir_iterator_next(it, &key, &value, NULL));
     assert_status(WEIR_E_CLOSED, weir_iterator_status(it));
     weir_iterator_close(it);
     fixture_open(f);
-    it = open(f, NULL, NULL, false);
+    it = range(f, NULL, NULL, false);
     assert_status(WEIR_OK, wr_store_wipe(f->state, 0, NULL));
     assert_false(weir_iterator_next(it, &key, &value, NULL));
     assert_status(WEIR_E_CLOSED, weir_iterator_status(it));
     weir_iterator_close(it);
-    assert_string_equal(rest(open(f, NULL, NULL, false)), "");
+    assert_string_equal(rest(range(f, NULL, NULL, false)), "");
     weir_iterator_close(NULL);
 }
 
@@ -199,7 +200,7 @@ static void forgotten_iterators_are_noticed(void **state)
     static struct weir_iterator *its[1024];
     struct weir_iterator *one_more;
     for (size_t i = 0; i < 1024; i++) {
-        its[i] = open(f, NULL, NULL, i % 2 == 0);
+        its[i] = range(f, NULL, NULL, i % 2 == 0);
     }
     assert_status(WEIR_E_INVALID,
                   weir_store_range(fixture_store(f, 0), WEIR_NULL, WEIR_NULL,
@@ -209,7 +210,7 @@ static void forgotten_iterators_are_noticed(void **state)
     for (size_t i = 0; i < 1024; i++) {
         weir_iterator_close(its[i]);
     }
-    assert_string_equal(rest(open(f, "g", NULL, false)), "g1 ");
+    assert_string_equal(rest(range(f, "g", NULL, false)), "g1 ");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
