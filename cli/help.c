@@ -61,6 +61,29 @@ static int print_config(const char *format)
     return WR_EXIT_OK;
 }
 
+/* weir-broker(1): the broker reads its own arguments, its options are a table.
+ */
+static int print_broker_man(void)
+{
+    (void)printf(
+        ".Dd November 21, 2026\n.Dt WEIR-BROKER 1\n.Os\n.Sh NAME\n"
+        ".Nm weir-broker\n.Nd a single-node broker that speaks Kafka's "
+        "protocol\n.Sh SYNOPSIS\n.Nm weir broker\n.Fl Fl data Ar DIR\n"
+        ".Op Fl Fl listen Ar HOST:PORT\n.Op Fl F Ar FILE\n"
+        ".Op Fl X Ar NAME=VALUE ...\n.Op Fl Fl log-level Ar LEVEL\n"
+        ".Sh DESCRIPTION\nRuns in the foreground until SIGTERM or SIGINT.\n"
+        "It says\n.Dq ready\non standard error when clients may connect.\n"
+        ".Sh OPTIONS\nTo be set with\n.Fl X\nor in a properties file.\n"
+        ".Bl -tag -width Ds\n");
+    for (const struct wr_option *o = wr_broker_options; o->name; o++) {
+        (void)printf(".It Cm %s\n%s\nDefault: %s.\n", o->name, o->help,
+                     o->standard ? o->standard : "none");
+    }
+    (void)printf(".El\n.Sh EXIT STATUS\nAs described in\n.Xr weir 1 .\n"
+                 ".Sh SEE ALSO\n.Xr weir 1\n");
+    return WR_EXIT_OK;
+}
+
 /* The command named by one or two words, or NULL. */
 static const struct wr_cli_command *find(const char *a, const char *b)
 {
@@ -94,6 +117,9 @@ int wr_help(struct wr_cli *cli)
         return wr_cli_usage(cli, "there is no command '%s%s%s'",
                             cli->operands[0], second ? " " : "",
                             second ? second : "");
+    }
+    if (command->run_argv && wr_cli_has(cli, "man")) {
+        return print_broker_man();
     }
     if (command->run_argv) {
         char *argv[] = {(char *)"weir broker", (char *)"--help", NULL};
