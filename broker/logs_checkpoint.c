@@ -70,8 +70,9 @@ static enum weir_status path_sync(const char *path, struct weir_error *err)
 static void job_run(struct wr_helper_job *base)
 {
     struct wr_checkpoint_job *job = (struct wr_checkpoint_job *)base;
-    const char *path = (const char *)job->paths.data;
-    const char *end = path + job->paths.len;
+    struct weir_bytes paths = wr_buf_view(&job->paths); /* never a null view */
+    const char *path = (const char *)paths.data;
+    const char *end = path + paths.len;
     job->status = WEIR_OK;
     for (; path < end && job->status == WEIR_OK; path += strlen(path) + 1) {
         job->status = job->checkpoints ? path_sync(path, &job->err)
