@@ -138,12 +138,51 @@ static void hanging_transaction_is_aborted_after_its_timeout(void **state)
 
 /* ---- consume, transform, produce ----------------------------------------- */
 
+#define PARTITIONS_MAX 8
+
+/* Whether a rebalance inside a poll took a partition that was read in this
+ * round: what was read of it is then another member's to commit. */
+static bool has_moved(const rd_kafka_topic_partition_list_t *positions,
+                      const int64_t next[PARTITIONS_MAX])
+{
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
+        bool kept = next[p] < 0;
+        for (int i = 0; !kept && i < positions->cnt; i++) {
+            kept = positions->elems[i].partition == p &&
+                   positions->elems[i].offset == next[p];
+        }
+        if (!kept) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Aborts and goes back to what is committed. */
+static void give_up(rd_kafka_t *consumer, rd_kafka_t *producer,
+                    rd_kafka_topic_partition_list_t *positions)
+{
+    flow_ok(rd_kafka_abort_transaction(producer, 30000));
+    if (positions->cnt == 0) {
+        return;
+    }
+    assert_int_equal(rd_kafka_committed(consumer, positions, 30000), 0);
+    for (int i = 0; i < positions->cnt; i++) {
+        if (positions->elems[i].offset < 0) {
+            positions->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+        }
+    }
+    flow_ok(rd_kafka_seek_partitions(consumer, positions, 30000));
+}
+
 /* One round: reads up to `max` records and writes each as value' with the
  * position in one transaction. Returns how many, or -1 after an abort. */
 static int transform(rd_kafka_t *consumer, rd_kafka_t *producer, const char *to,
                      int max)
 {
     int count = 0;
+    int64_t next[PARTITIONS_MAX];
+    memset(next, 0xff, sizeof(next)); /* -1: not read in this round */
     rd_kafka_error_t *error = NULL;
     rd_kafka_message_t *message;
     while (count < max && (message = rd_kafka_consumer_poll(
@@ -156,6 +195,8 @@ static int transform(rd_kafka_t *consumer, rd_kafka_t *producer, const char *to,
             snprintf(value, sizeof(value), "%.*s'", (int)message->len,
                      (const char *)message->payload);
             flow_send(producer, to, message->partition, value);
+            assert_in_range(message->partition, 0, PARTITIONS_MAX - 1);
+            next[message->partition] = message->offset + 1;
             count++;
         }
         rd_kafka_message_destroy(message);
@@ -166,6 +207,11 @@ static int transform(rd_kafka_t *consumer, rd_kafka_t *producer, const char *to,
     rd_kafka_topic_partition_list_t *positions = NULL;
     assert_int_equal(rd_kafka_assignment(consumer, &positions), 0);
     assert_int_equal(rd_kafka_position(consumer, positions), 0);
+    if (has_moved(positions, next)) {
+        give_up(consumer, producer, positions);
+        rd_kafka_topic_partition_list_destroy(positions);
+        return -1;
+    }
     rd_kafka_consumer_group_metadata_t *group =
         rd_kafka_consumer_group_metadata(consumer);
     error =
@@ -181,17 +227,7 @@ static int transform(rd_kafka_t *consumer, rd_kafka_t *producer, const char *to,
     if (error) {
         assert_true(rd_kafka_error_txn_requires_abort(error));
         rd_kafka_error_destroy(error);
-        flow_ok(rd_kafka_abort_transaction(producer, 30000));
-        /* back to what is committed */
-        assert_int_equal(rd_kafka_committed(consumer, positions, 30000), 0);
-        for (int i = 0; i < positions->cnt; i++) {
-            if (positions->elems[i].offset < 0) {
-                positions->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
-            }
-        }
-        rd_kafka_error_t *sought =
-            rd_kafka_seek_partitions(consumer, positions, 30000);
-        flow_ok(sought);
+        give_up(consumer, producer, positions);
         count = -1;
     }
     rd_kafka_topic_partition_list_destroy(positions);
