@@ -8,6 +8,8 @@
  * What a batch must be is the log's business (batch.h, log.h). Here stands what
  * depends on the request: topic and partition, acks, and that a transactional
  * batch belongs to a transaction that knows of this partition right now. */
+#include "base/clock.h"
+#include "base/log.h"
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/durable.h"
@@ -71,6 +73,24 @@ static bool say_why(struct wr_request *request, const char *text,
            wr_arena_copy(&request->arena, weir_text(text), out) == WEIR_OK;
 }
 
+#define STORAGE_TOLD_MS 10000
+
+/* A disk that takes nothing more: clients only see a code and try again, so the
+ * operator is told why, and not for each of their tries. Thread: broker loop.
+ */
+static void tell_storage(struct weir_bytes topic, int32_t partition,
+                         const struct weir_error *err)
+{
+    static int64_t told_ms = -STORAGE_TOLD_MS;
+    int64_t now_ms = wr_mono_ms();
+    if (now_ms - told_ms >= STORAGE_TOLD_MS) {
+        told_ms = now_ms;
+        wr_log(WR_ERROR, "broker", "records refused",
+               "topic=%.*s partition=%d reason=\"%s\"", (int)topic.len,
+               (const char *)topic.data, partition, err->text);
+    }
+}
+
 static int16_t append_one(struct wr_request *request,
                           const struct wr_topic *topic,
                           const struct wr_produce_request_partition *from,
@@ -92,6 +112,9 @@ static int16_t append_one(struct wr_request *request,
     struct wr_log_appended appended = {0};
     struct weir_error err = {0};
     error = (int16_t)wr_log_append(log, from->records, &how, &appended, &err);
+    if (error == WR_ERR_KAFKA_STORAGE_ERROR) {
+        tell_storage(weir_text(topic->name), from->index, &err);
+    }
     to->log_start_offset = wr_log_start_offset(log);
     if (error == WR_ERR_NONE) {
         to->base_offset = appended.base_offset;
