@@ -1,3 +1,15 @@
+# weir_add_test(NAME LABELS TIMEOUT COMMAND...)
+#   registers a ctest. Every test comes by this way, so that each has the
+#   environment that a sanitizer asks for, and ThreadSanitizer's time.
+function(weir_add_test name labels timeout)
+  if(WEIR_SANITIZE MATCHES "thread")
+    math(EXPR timeout "${timeout} * 5") # ThreadSanitizer is that slow
+  endif()
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${timeout} LABELS "${labels}" ENVIRONMENT "${WEIR_TEST_ENVIRONMENT}")
+endfunction()
+
 # weir_test(ROOM NAME [FAULTS] [LINKS ...] [SOURCES ...] [LABELS ...] [TIMEOUT S])
 #   builds tests/ROOM/test_NAME.c as a cmocka program and registers it as the
 #   ctest ROOM.NAME. It links the room's library. With FAULTS its allocations can
@@ -12,16 +24,10 @@ function(weir_test room name)
     target_link_options(${target} PRIVATE
       -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup)
   endif()
-  add_test(NAME ${room}.${name} COMMAND ${target})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
-  if(WEIR_SANITIZE MATCHES "thread")
-    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 5") # ThreadSanitizer is that slow
-  endif()
-  set_tests_properties(${room}.${name} PROPERTIES
-    TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}"
-    ENVIRONMENT "${WEIR_TEST_ENVIRONMENT}")
+  weir_add_test(${room}.${name} "unit;${T_LABELS}" ${T_TIMEOUT} ${target})
 endfunction()
 
 # weir_fuzzer(ROOM NAME)
@@ -36,8 +42,7 @@ function(weir_fuzzer room name)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   else()
     target_sources(fuzz_${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c")
-    add_test(NAME fuzz.${name} COMMAND fuzz_${name}
+    weir_add_test(fuzz.${name} fuzz 120 fuzz_${name}
       "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
-    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 LABELS "fuzz")
   endif()
 endfunction()
