@@ -35,7 +35,7 @@
 /* What drives the logs from the loop. */
 struct wr_broker_drive {
     struct wr_tick_hook commit; /* end of tick: hand over what was appended */
-    struct wr_task poll;        /* after wake: take results */
+    struct wr_loop_work poll;   /* after wake: take results */
     atomic_bool posted;         /* poll is posted and has not run */
     struct wr_timer housekeep;
 };
@@ -81,7 +81,7 @@ static enum weir_status drive_open(struct wr_broker *broker,
         return weir_fail(err, WEIR_E_NOMEM, "broker: out of memory");
     }
     drive->commit = (struct wr_tick_hook){NULL, drive_commit, broker};
-    drive->poll = (struct wr_task){NULL, drive_poll, broker};
+    drive->poll = (struct wr_loop_work){NULL, drive_poll, broker};
     drive->housekeep.fire = drive_housekeep;
     drive->housekeep.arg = broker;
     broker->drive = drive;

@@ -22,7 +22,7 @@
 
 static const uint8_t empty[1]; /* what an empty, non-null view points to */
 
-static void struct_init(const struct wr_layout *layout, void *out);
+static void struct_init(const struct wr_message_layout *layout, void *out);
 
 static bool in_versions(int16_t version, int8_t since, int8_t until)
 {
@@ -113,7 +113,7 @@ static void field_init(const struct wr_field *f, void *base)
     }
 }
 
-static void struct_init(const struct wr_layout *layout, void *out)
+static void struct_init(const struct wr_message_layout *layout, void *out)
 {
     for (size_t i = 0; i < layout->field_count; i++) {
         field_init(&layout->fields[i], out);
@@ -135,8 +135,8 @@ struct decoding {
     bool flexible;
 };
 
-static void struct_decode(struct decoding *d, const struct wr_layout *layout,
-                          void *out);
+static void struct_decode(struct decoding *d,
+                          const struct wr_message_layout *layout, void *out);
 
 /* A length or count: -1 for null. One that cannot be is an error and -1. */
 static int64_t read_length(struct decoding *d, bool is_short)
@@ -287,8 +287,8 @@ static void field_decode(struct decoding *d, const struct wr_field *f,
 }
 
 /* Tags that the table does not know are skipped, as the protocol demands. */
-static void tags_decode(struct decoding *d, const struct wr_layout *layout,
-                        void *out)
+static void tags_decode(struct decoding *d,
+                        const struct wr_message_layout *layout, void *out)
 {
     uint64_t count = wr_read_uvarint(d->reader);
     for (uint64_t i = 0; i < count && d->reader->status == WEIR_OK; i++) {
@@ -314,8 +314,8 @@ static void tags_decode(struct decoding *d, const struct wr_layout *layout,
     }
 }
 
-static void struct_decode(struct decoding *d, const struct wr_layout *layout,
-                          void *out)
+static void struct_decode(struct decoding *d,
+                          const struct wr_message_layout *layout, void *out)
 {
     for (size_t i = 0; i < layout->field_count; i++) {
         const struct wr_field *f = &layout->fields[i];
@@ -353,7 +353,8 @@ struct encoding {
     bool strict;
 };
 
-static void struct_encode(struct encoding *e, const struct wr_layout *layout,
+static void struct_encode(struct encoding *e,
+                          const struct wr_message_layout *layout,
                           const void *in);
 
 static void write_length(struct encoding *e, int64_t n, bool is_short)
@@ -463,7 +464,8 @@ static void field_encode(struct encoding *e, const struct wr_field *f,
 
 static bool field_is_default(const struct wr_field *f, const void *base);
 
-static bool struct_is_default(const struct wr_layout *layout, const void *in)
+static bool struct_is_default(const struct wr_message_layout *layout,
+                              const void *in)
 {
     for (size_t i = 0; i < layout->field_count; i++) {
         if (!field_is_default(&layout->fields[i], in)) {
@@ -533,8 +535,8 @@ static void tag_encode(struct encoding *e, const struct wr_field *f,
     }
 }
 
-static void tags_encode(struct encoding *e, const struct wr_layout *layout,
-                        const void *in)
+static void tags_encode(struct encoding *e,
+                        const struct wr_message_layout *layout, const void *in)
 {
     uint64_t count = 0;
     int8_t last = -1;
@@ -561,7 +563,8 @@ static void tags_encode(struct encoding *e, const struct wr_layout *layout,
     }
 }
 
-static void struct_encode(struct encoding *e, const struct wr_layout *layout,
+static void struct_encode(struct encoding *e,
+                          const struct wr_message_layout *layout,
                           const void *in)
 {
     for (size_t i = 0; i < layout->field_count; i++) {

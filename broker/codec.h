@@ -48,23 +48,23 @@ enum wr_field_type {
 #define WR_FIELD_POINTER 4 /* a struct that may be null: pointer */
 #define WR_FIELD_STRICT  8 /* has a value, version lacks it: encode fails */
 
-struct wr_layout;
+struct wr_message_layout;
 
 /** A row of a message table. */
 struct wr_field {
-    const char *name;               /* as in the struct */
-    uint8_t type;                   /* enum wr_field_type, of an element */
-    uint8_t flags;                  /* WR_FIELD_* */
-    int8_t since, until;            /* versions that have it */
-    int8_t null_since, null_until;  /* versions in which null is allowed */
-    int8_t tag;                     /* -1: not tagged */
-    uint16_t at;                    /* offset in the struct */
-    uint16_t count_at;              /* offset of the count, arrays only */
-    const struct wr_layout *layout; /* WR_F_STRUCT only */
-    int64_t standard;               /* default of a number */
+    const char *name;              /* as in the struct */
+    uint8_t type;                  /* enum wr_field_type, of an element */
+    uint8_t flags;                 /* WR_FIELD_* */
+    int8_t since, until;           /* versions that have it */
+    int8_t null_since, null_until; /* versions in which null is allowed */
+    int8_t tag;                    /* -1: not tagged */
+    uint16_t at;                   /* offset in the struct */
+    uint16_t count_at;             /* offset of the count, arrays only */
+    const struct wr_message_layout *layout; /* WR_F_STRUCT only */
+    int64_t standard;                       /* default of a number */
 };
 
-struct wr_layout {
+struct wr_message_layout {
     const struct wr_field *fields; /* in wire order */
     uint16_t field_count;
     uint16_t size;     /* sizeof the struct */
@@ -73,7 +73,7 @@ struct wr_layout {
 
 struct wr_message {
     const char *name; /* "fetch_request" */
-    const struct wr_layout *layout;
+    const struct wr_message_layout *layout;
     int16_t version_min, version_max;
     int16_t flexible_since; /* 127: never */
     bool is_request;        /* then WR_FIELD_STRICT is enforced */

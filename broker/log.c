@@ -472,7 +472,7 @@ enum wr_kafka_error wr_log_append_marker(struct wr_log *log,
 /* ---- producers and watches
  * ---------------------------------------------------- */
 
-static void producer_out(const struct wr_producer *p,
+static void producer_out(const struct wr_producer_state *p,
                          struct wr_log_producer *out)
 {
     *out = (struct wr_log_producer){
@@ -501,7 +501,7 @@ bool wr_log_producer_next(const struct wr_log *log, size_t *cursor,
 bool wr_log_producer_get(const struct wr_log *log, int64_t producer_id,
                          struct wr_log_producer *out)
 {
-    const struct wr_producer *p =
+    const struct wr_producer_state *p =
         wr_producers_get(&log->producers, producer_id);
     if (p && out) {
         producer_out(p, out);

@@ -29,9 +29,9 @@ struct wr_loop {
     struct wr_timer **heap; /* [0] is due first */
     size_t heap_count;
     size_t heap_cap;
-    pthread_mutex_t post_lock;   /* guards posted_* */
-    struct wr_task *posted_head; /* in order of posting */
-    struct wr_task **posted_tail;
+    pthread_mutex_t post_lock;        /* guards posted_* */
+    struct wr_loop_work *posted_head; /* in order of posting */
+    struct wr_loop_work **posted_tail;
     struct wr_tick_hook *hooks; /* in the order added */
     struct epoll_event events[EVENTS_PER_TICK];
     int event_count; /* of this tick; those of unwatched fds are nulled */
@@ -199,13 +199,13 @@ static void fire_timers(struct wr_loop *loop)
 
 /* ---- work from elsewhere ------------------------------------------------ */
 
-void wr_loop_post(struct wr_loop *loop, struct wr_task *task)
+void wr_loop_post(struct wr_loop *loop, struct wr_loop_work *work)
 {
-    task->next = NULL;
+    work->next = NULL;
     pthread_mutex_lock(&loop->post_lock);
     bool first = loop->posted_head == NULL;
-    *loop->posted_tail = task;
-    loop->posted_tail = &task->next;
+    *loop->posted_tail = work;
+    loop->posted_tail = &work->next;
     pthread_mutex_unlock(&loop->post_lock);
     if (first) {
         wake(loop);
@@ -215,14 +215,15 @@ void wr_loop_post(struct wr_loop *loop, struct wr_task *task)
 static void run_posted(struct wr_loop *loop)
 {
     pthread_mutex_lock(&loop->post_lock);
-    struct wr_task *task = loop->posted_head;
+    struct wr_loop_work *work = loop->posted_head;
     loop->posted_head = NULL;
     loop->posted_tail = &loop->posted_head;
     pthread_mutex_unlock(&loop->post_lock);
-    while (task) {
-        struct wr_task *next = task->next; /* run may free or post it again */
-        task->run(task->arg);
-        task = next;
+    while (work) {
+        struct wr_loop_work *next =
+            work->next; /* run may free or post it again */
+        work->run(work->arg);
+        work = next;
     }
 }
 

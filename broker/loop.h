@@ -65,15 +65,15 @@ static inline bool wr_timer_is_started(const struct wr_timer *timer)
  */
 
 /** Embedded in what it belongs to; lent to the loop until `run` is called. */
-struct wr_task {
-    struct wr_task *next; /* the loop's */
+struct wr_loop_work {
+    struct wr_loop_work *next; /* the loop's */
     void (*run)(void *arg);
     void *arg;
 };
 
-/** Has task->run called in the loop's next tick, in order of posting. Never
+/** Has work->run called in the loop's next tick, in order of posting. Never
  *  fails. Thread: any. */
-void wr_loop_post(struct wr_loop *loop, struct wr_task *task);
+void wr_loop_post(struct wr_loop *loop, struct wr_loop_work *work);
 
 /** Embedded; called at the end of every tick, after sockets and timers. */
 struct wr_tick_hook {

@@ -71,8 +71,8 @@ static struct weir_bytes map_key(int64_t producer_id, uint8_t out[8])
     return weir_bytes(out, 8);
 }
 
-struct wr_producer *wr_producers_get(const struct wr_producers *producers,
-                                     int64_t producer_id)
+struct wr_producer_state *wr_producers_get(const struct wr_producers *producers,
+                                           int64_t producer_id)
 {
     uint8_t key[8];
     return wr_map_get(&producers->map, map_key(producer_id, key));
@@ -89,7 +89,7 @@ void wr_producers_expire(struct wr_producers *producers, int64_t now_ms)
     size_t cursor = 0;
     void *value;
     while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        struct wr_producer *p = value;
+        struct wr_producer_state *p = value;
         if (p->txn_first_offset < 0 &&
             p->last_timestamp_ms < now_ms - producers->expire_ms) {
             producer_remove(producers, p->producer_id);
@@ -106,14 +106,14 @@ static void make_room(struct wr_producers *producers)
     int64_t oldest = INT64_MAX;
     int64_t newest = INT64_MIN;
     while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        const struct wr_producer *p = value;
+        const struct wr_producer_state *p = value;
         oldest = p->last_timestamp_ms < oldest ? p->last_timestamp_ms : oldest;
         newest = p->last_timestamp_ms > newest ? p->last_timestamp_ms : newest;
     }
     int64_t limit = oldest + (newest - oldest) / 8;
     cursor = 0;
     while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        struct wr_producer *p = value;
+        struct wr_producer_state *p = value;
         if (p->txn_first_offset < 0 && p->last_timestamp_ms <= limit) {
             producer_remove(producers, p->producer_id);
             if (producers->map.count <= producers->max - producers->max / 8) {
@@ -126,10 +126,10 @@ static void make_room(struct wr_producers *producers)
 /* The producer, made when unknown. */
 static enum weir_status producer_make(struct wr_producers *producers,
                                       int64_t producer_id,
-                                      struct wr_producer **out)
+                                      struct wr_producer_state **out)
 {
     uint8_t key[8];
-    struct wr_producer *p = wr_producers_get(producers, producer_id);
+    struct wr_producer_state *p = wr_producers_get(producers, producer_id);
     if (!p) {
         if (producers->map.count >= producers->max) {
             make_room(producers);
@@ -141,7 +141,7 @@ static enum weir_status producer_make(struct wr_producers *producers,
         if (!p) {
             return WEIR_E_NOMEM;
         }
-        *p = (struct wr_producer){
+        *p = (struct wr_producer_state){
             .producer_id = producer_id,
             .producer_epoch = -1,
             .coordinator_epoch = -1,
@@ -162,7 +162,8 @@ static enum weir_status producer_make(struct wr_producers *producers,
 /* ---- batches --------------------------------------------------------------
  */
 
-static const struct wr_producer_batch *last_batch(const struct wr_producer *p)
+static const struct wr_producer_batch *
+last_batch(const struct wr_producer_state *p)
 {
     return p->batch_count > 0 ? &p->batches[p->batch_count - 1] : NULL;
 }
@@ -172,8 +173,8 @@ static int32_t next_sequence(int32_t sequence)
     return sequence == INT32_MAX ? 0 : sequence + 1;
 }
 
-static const struct wr_producer_batch *find_batch(const struct wr_producer *p,
-                                                  const struct wr_batch *batch)
+static const struct wr_producer_batch *
+find_batch(const struct wr_producer_state *p, const struct wr_batch *batch)
 {
     for (uint32_t i = 0; i < p->batch_count; i++) {
         const struct wr_producer_batch *b = &p->batches[i];
@@ -186,7 +187,7 @@ static const struct wr_producer_batch *find_batch(const struct wr_producer *p,
 }
 
 /* Whether a sequence is one of those that an aborted transaction used. */
-static bool is_void(const struct wr_producer *p, int32_t sequence)
+static bool is_void(const struct wr_producer_state *p, int32_t sequence)
 {
     const struct wr_producer_batch *last = last_batch(p);
     if (p->void_from < 0 || !last) {
@@ -199,7 +200,7 @@ static bool is_void(const struct wr_producer *p, int32_t sequence)
 
 /* Whether the newest remembered batch lies at or behind where `batch` begins.
  */
-static bool is_replaced(const struct wr_producer *p,
+static bool is_replaced(const struct wr_producer_state *p,
                         const struct wr_batch *batch)
 {
     uint32_t last = (uint32_t)p->batches[p->batch_count - 1].last_sequence;
@@ -224,7 +225,7 @@ enum wr_kafka_error wr_producers_check(const struct wr_producers *producers,
                                        struct weir_error *err)
 {
     *out_is_duplicate = false;
-    const struct wr_producer *p =
+    const struct wr_producer_state *p =
         batch->producer_id >= 0
             ? wr_producers_get(producers, batch->producer_id)
             : NULL;
@@ -273,7 +274,8 @@ static enum weir_status txn_room(struct wr_producers *producers)
 {
     if (producers->txn_count == producers->txn_cap) {
         size_t cap = producers->txn_cap ? producers->txn_cap * 2 : 4;
-        struct wr_txn *txns = realloc(producers->txns, cap * sizeof(*txns));
+        struct wr_unstable_txn *txns =
+            realloc(producers->txns, cap * sizeof(*txns));
         if (!txns) {
             return WEIR_E_NOMEM;
         }
@@ -286,7 +288,7 @@ static enum weir_status txn_room(struct wr_producers *producers)
 enum weir_status wr_producers_reserve(struct wr_producers *producers,
                                       int64_t producer_id)
 {
-    struct wr_producer *p;
+    struct wr_producer_state *p;
     if (producer_id < 0) {
         return WEIR_OK;
     }
@@ -302,14 +304,14 @@ static enum weir_status txn_add(struct wr_producers *producers,
         return status;
     }
     producers->txns[producers->txn_count++] =
-        (struct wr_txn){producer_id, first_offset, -1};
+        (struct wr_unstable_txn){producer_id, first_offset, -1};
     return WEIR_OK;
 }
 
 enum weir_status wr_producers_apply(struct wr_producers *producers,
                                     const struct wr_batch *batch)
 {
-    struct wr_producer *p;
+    struct wr_producer_state *p;
     if (batch->producer_id < 0) {
         return WEIR_OK;
     }
@@ -358,7 +360,7 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
 void wr_producers_backfill(struct wr_producers *producers,
                            const struct wr_batch *batch)
 {
-    struct wr_producer *p =
+    struct wr_producer_state *p =
         batch->producer_id >= 0
             ? wr_producers_get(producers, batch->producer_id)
             : NULL;
@@ -389,7 +391,7 @@ wr_producers_check_marker(const struct wr_producers *producers,
                           const struct wr_marker *marker,
                           struct weir_error *err)
 {
-    const struct wr_producer *p =
+    const struct wr_producer_state *p =
         wr_producers_get(producers, marker->producer_id);
     if (p && marker->producer_epoch < p->producer_epoch) {
         (void)weir_fail(err, WEIR_E_FENCED,
@@ -414,7 +416,7 @@ bool wr_producers_abort_entry(const struct wr_producers *producers,
                               const struct wr_marker *marker, int64_t offset,
                               struct wr_abort_entry *out)
 {
-    const struct wr_producer *p =
+    const struct wr_producer_state *p =
         wr_producers_get(producers, marker->producer_id);
     if (marker->commit || !p || p->txn_first_offset < 0) {
         return false;
@@ -423,7 +425,7 @@ bool wr_producers_abort_entry(const struct wr_producers *producers,
      */
     int64_t stable = offset + 1;
     for (size_t i = 0; i < producers->txn_count; i++) {
-        const struct wr_txn *txn = &producers->txns[i];
+        const struct wr_unstable_txn *txn = &producers->txns[i];
         if (txn->marker_offset < 0 && txn->producer_id != p->producer_id &&
             txn->first_offset < stable) {
             stable = txn->first_offset;
@@ -442,7 +444,7 @@ enum weir_status wr_producers_apply_marker(struct wr_producers *producers,
                                            const struct wr_marker *marker,
                                            int64_t offset)
 {
-    struct wr_producer *p;
+    struct wr_producer_state *p;
     enum weir_status status = producer_make(producers, marker->producer_id, &p);
     if (status != WEIR_OK) {
         return status;
@@ -454,7 +456,7 @@ enum weir_status wr_producers_apply_marker(struct wr_producers *producers,
     p->coordinator_epoch = marker->coordinator_epoch;
     p->last_timestamp_ms = marker->timestamp_ms;
     for (size_t i = 0; i < producers->txn_count; i++) {
-        struct wr_txn *txn = &producers->txns[i];
+        struct wr_unstable_txn *txn = &producers->txns[i];
         if (txn->marker_offset < 0 && txn->producer_id == p->producer_id) {
             txn->marker_offset = offset;
         }
@@ -471,7 +473,7 @@ void wr_producers_advance(struct wr_producers *producers,
 {
     size_t kept = 0;
     for (size_t i = 0; i < producers->txn_count; i++) {
-        const struct wr_txn *txn = &producers->txns[i];
+        const struct wr_unstable_txn *txn = &producers->txns[i];
         if (txn->marker_offset < 0 || txn->marker_offset >= high_watermark) {
             producers->txns[kept++] = *txn;
         }
@@ -501,7 +503,7 @@ void wr_producers_save(const struct wr_producers *producers, struct wr_buf *out)
     wr_buf_put_i32(out, 0);
     wr_buf_put_i32(out, (int32_t)producers->map.count);
     while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        const struct wr_producer *p = value;
+        const struct wr_producer_state *p = value;
         const struct wr_producer_batch *last = last_batch(p);
         wr_buf_put_i64(out, p->producer_id);
         wr_buf_put_i16(out, p->producer_epoch);
@@ -521,7 +523,7 @@ void wr_producers_save(const struct wr_producers *producers, struct wr_buf *out)
 static enum weir_status entry_load(struct wr_producers *producers,
                                    struct wr_reader *reader)
 {
-    struct wr_producer *p;
+    struct wr_producer_state *p;
     int64_t producer_id = wr_read_i64(reader);
     enum weir_status status = producer_make(producers, producer_id, &p);
     if (status != WEIR_OK) {
@@ -553,8 +555,8 @@ static enum weir_status entry_load(struct wr_producers *producers,
 
 static int txn_order(const void *a, const void *b)
 {
-    const struct wr_txn *x = a;
-    const struct wr_txn *y = b;
+    const struct wr_unstable_txn *x = a;
+    const struct wr_unstable_txn *y = b;
     return x->first_offset < y->first_offset
                ? -1
                : x->first_offset > y->first_offset;
@@ -584,8 +586,8 @@ enum weir_status wr_producers_load(struct wr_producers *producers,
         }
     }
     if (producers->txn_count > 1) {
-        qsort(producers->txns, producers->txn_count, sizeof(struct wr_txn),
-              txn_order);
+        qsort(producers->txns, producers->txn_count,
+              sizeof(struct wr_unstable_txn), txn_order);
     }
     return WEIR_OK;
 }

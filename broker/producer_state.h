@@ -27,7 +27,7 @@ struct wr_producer_batch {
     uint32_t crc;         /* of the batch as sent; 0: from a snapshot */
 };
 
-struct wr_producer {
+struct wr_producer_state {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t coordinator_epoch;  /* of the last marker; -1: none */
@@ -42,15 +42,16 @@ struct wr_producer {
 
 /** A transaction that began in this partition and whose end is not yet both
  * written and below the high watermark. */
-struct wr_txn {
+struct wr_unstable_txn {
     int64_t producer_id;
     int64_t first_offset;
     int64_t marker_offset; /* -1: still open */
 };
 
 struct wr_producers {
-    struct wr_map map; /* producer id (8 bytes) -> struct wr_producer, owned */
-    struct wr_txn *txns; /* by first offset, owned */
+    struct wr_map
+        map; /* producer id (8 bytes) -> struct wr_producer_state, owned */
+    struct wr_unstable_txn *txns; /* by first offset, owned */
     size_t txn_count;
     size_t txn_cap;
     uint32_t max;      /* limit of producers; idle ones make room */
@@ -71,8 +72,8 @@ void wr_producers_done(struct wr_producers *producers);
 /** Forgets everybody. */
 void wr_producers_clear(struct wr_producers *producers);
 /** NULL when the producer is unknown. */
-struct wr_producer *wr_producers_get(const struct wr_producers *producers,
-                                     int64_t producer_id);
+struct wr_producer_state *wr_producers_get(const struct wr_producers *producers,
+                                           int64_t producer_id);
 
 /** Whether a client's batch may be appended. *out_duplicate is set, and 0
  * returned, when it is one of the producer's last batches (copied): answer with

@@ -514,7 +514,7 @@ static enum weir_status set_up(const struct wr_cli *cli, struct demo *d,
     d->pool.http_file = d->http_file;
     d->pool.broker_data = data;
     d->pool.own_broker = true;
-    d->pool.patience = (struct wr_patience){20000, 5000};
+    d->pool.patience = (struct wr_child_patience){20000, 5000};
     (void)snprintf(d->pool.http_host, sizeof(d->pool.http_host), "127.0.0.1");
     d->pool.config = weir_config_new();
     if (!d->pool.config) {

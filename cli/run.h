@@ -24,7 +24,7 @@ struct wr_pool {
     const char *broker_data;   /* folder of the included broker */
     const char *broker_listen; /* its HOST:PORT */
     bool own_broker;           /* no bootstrap.servers was given */
-    struct wr_patience patience;
+    struct wr_child_patience patience;
 };
 
 /** Runs the pool until it is told to stop; returns an enum wr_exit. The

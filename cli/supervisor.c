@@ -42,7 +42,7 @@ struct supervisor {
     bool killing;
     bool told_ready;
     int64_t stop_by_ms;
-    struct wr_patience patience;
+    struct wr_child_patience patience;
     int code;
     unsigned random;
     void (*on_ready)(void *);
@@ -363,8 +363,8 @@ static void loop(struct supervisor *sup)
 }
 
 int wr_supervise(const struct wr_child_spec *specs, size_t count,
-                 const struct wr_patience *patience, void (*on_ready)(void *),
-                 void *user)
+                 const struct wr_child_patience *patience,
+                 void (*on_ready)(void *), void *user)
 {
     sigset_t signals;
     sigset_t before;

@@ -47,7 +47,7 @@ enum wr_exit_action wr_supervise_exit(const struct wr_exit_facts *facts,
                                       unsigned random, int64_t *out_backoff_ms,
                                       int *out_code);
 
-struct wr_patience {
+struct wr_child_patience {
     int64_t stop_ms;        /* children may take so long to end, then they are
                                killed */
     int64_t backoff_max_ms; /* longest wait before a dead child is started */
@@ -58,7 +58,7 @@ struct wr_patience {
  *  @param on_ready called once, when every child has said it serves; may be
  * NULL */
 int wr_supervise(const struct wr_child_spec *specs, size_t count,
-                 const struct wr_patience *patience, void (*on_ready)(void *),
-                 void *user);
+                 const struct wr_child_patience *patience,
+                 void (*on_ready)(void *), void *user);
 
 #endif

@@ -143,7 +143,7 @@ static void end_parts(struct weir_app *app)
     wr_store_env_free(app->stores);
     app->stores = NULL;
     wr_process_id_close(&app->process);
-    wr_topics_done(&app->topics);
+    wr_cluster_topics_done(&app->topics);
     wr_layout_done(&app->layout);
     free(app->client_base);
     app->client_base = NULL;
@@ -159,7 +159,7 @@ void weir_app_free(struct weir_app *app)
         join_workers(app);
     }
     end_parts(app);
-    wr_group_done(&app->group);
+    wr_group_view_done(&app->group);
     wr_plan_free(app->plan);
     weir_topology_free(app->topology);
     weir_config_free(app->config);

@@ -29,7 +29,7 @@ struct weir_app {
     struct wr_process_id process;
     struct wr_store_env *stores;
     struct wr_admin *admin;
-    struct wr_topics topics;
+    struct wr_cluster_topics topics;
     struct wr_layout layout;
     struct wr_worker_env env;
     struct wr_worker **workers;
@@ -45,7 +45,7 @@ struct weir_app {
     struct weir_error error; /* the first failure of a thread */
     /* who is in the group, as asked last */
     pthread_mutex_t owners_lock; /* of what follows; taken alone */
-    struct wr_group group;
+    struct wr_group_view group;
     int64_t group_at_ms; /* monotonic; 0: never */
 };
 

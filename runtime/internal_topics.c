@@ -31,15 +31,16 @@ size_t wr_internal_topics_max(const struct wr_plan *plan)
 
 /* Largest partition count over the inputs of a sub-topology. */
 static enum weir_status count_tasks(const struct wr_plan *plan,
-                                    const struct wr_topics *topics, int sub,
-                                    int32_t *out, struct weir_error *err)
+                                    const struct wr_cluster_topics *topics,
+                                    int sub, int32_t *out,
+                                    struct weir_error *err)
 {
     const struct wr_subtopology *s = &plan->subtopologies[sub];
     const char *first = NULL;
     int32_t max = 0;
     for (size_t i = 0; i < s->input_count; i++) {
         const char *name = s->inputs[i].name;
-        int32_t n = wr_topics_partitions(topics, name);
+        int32_t n = wr_cluster_topics_partitions(topics, name);
         if (n < 0) {
             return weir_fail(err, WEIR_E_NOTFOUND,
                              "input topic '%s' does not exist; create it, "
@@ -63,13 +64,13 @@ static enum weir_status count_tasks(const struct wr_plan *plan,
 }
 
 /* An internal topic exists with `want` partitions, or is to be made. */
-static enum weir_status want_topic(struct wr_topics *topics,
+static enum weir_status want_topic(struct wr_cluster_topics *topics,
                                    struct wr_missing_topic want,
                                    struct wr_missing_topic *missing,
                                    size_t *missing_count,
                                    struct weir_error *err)
 {
-    int32_t have = wr_topics_partitions(topics, want.name);
+    int32_t have = wr_cluster_topics_partitions(topics, want.name);
     if (have == want.partitions) {
         return WEIR_OK;
     }
@@ -83,13 +84,14 @@ static enum weir_status want_topic(struct wr_topics *topics,
                          want.name, have, want.partitions);
     }
     missing[(*missing_count)++] = want;
-    return wr_topics_put(topics, want.name, want.partitions) == WEIR_OK
+    return wr_cluster_topics_put(topics, want.name, want.partitions) == WEIR_OK
                ? WEIR_OK
                : weir_fail(err, WEIR_E_NOMEM, "topics: out of memory");
 }
 
 static enum weir_status resolve_stores(const struct wr_subtopology *sub,
-                                       struct wr_topics *topics, int32_t tasks,
+                                       struct wr_cluster_topics *topics,
+                                       int32_t tasks,
                                        struct wr_missing_topic *missing,
                                        size_t *missing_count,
                                        struct weir_error *err)
@@ -106,11 +108,10 @@ static enum weir_status resolve_stores(const struct wr_subtopology *sub,
     return status;
 }
 
-enum weir_status
-wr_internal_topics_resolve(const struct wr_plan *plan, struct wr_topics *topics,
-                           struct wr_layout *out_layout,
-                           struct wr_missing_topic *out_missing,
-                           size_t *out_missing_count, struct weir_error *err)
+enum weir_status wr_internal_topics_resolve(
+    const struct wr_plan *plan, struct wr_cluster_topics *topics,
+    struct wr_layout *out_layout, struct wr_missing_topic *out_missing,
+    size_t *out_missing_count, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     int32_t *counts = calloc(plan->subtopology_count + 1, sizeof(*counts));
@@ -169,7 +170,7 @@ static enum weir_status wait_for(struct wr_admin *admin,
     int64_t until = wr_mono_ms() + MADE_TIMEOUT_MS;
     size_t seen = 0;
     while (seen < count) {
-        struct wr_topics now = {NULL, 0};
+        struct wr_cluster_topics now = {NULL, 0};
         enum weir_status status =
             wr_admin_topics(admin, ASK_TIMEOUT_MS, &now, err);
         if (status != WEIR_OK) {
@@ -177,10 +178,10 @@ static enum weir_status wait_for(struct wr_admin *admin,
         }
         seen = 0;
         while (seen < count &&
-               wr_topics_partitions(&now, made[seen].name) > 0) {
+               wr_cluster_topics_partitions(&now, made[seen].name) > 0) {
             seen++;
         }
-        wr_topics_done(&now);
+        wr_cluster_topics_done(&now);
         if (seen < count && wr_mono_ms() > until) {
             return weir_fail(err, WEIR_E_TIMEOUT,
                              "topic '%s' was created but does not appear",
@@ -230,10 +231,11 @@ static enum weir_status make_topics(struct wr_admin *admin,
 
 enum weir_status
 wr_internal_topics_prepare(struct wr_admin *admin, const struct wr_plan *plan,
-                           const char *anchor, struct wr_topics *out_topics,
+                           const char *anchor,
+                           struct wr_cluster_topics *out_topics,
                            struct wr_layout *out_layout, struct weir_error *err)
 {
-    struct wr_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0};
     struct wr_layout layout = {0};
     size_t count = 0;
     struct wr_missing_topic *missing =
@@ -246,7 +248,7 @@ wr_internal_topics_prepare(struct wr_admin *admin, const struct wr_plan *plan,
                                             &count, err);
     }
     if (status == WEIR_OK) {
-        int32_t have = wr_topics_partitions(&topics, anchor);
+        int32_t have = wr_cluster_topics_partitions(&topics, anchor);
         status = make_topics(admin, missing, count, anchor,
                              have < 0 ? layout.total : 0, err);
         if (status == WEIR_OK && have > 0 && have < layout.total) {
@@ -255,7 +257,7 @@ wr_internal_topics_prepare(struct wr_admin *admin, const struct wr_plan *plan,
     }
     free(missing);
     if (status != WEIR_OK) {
-        wr_topics_done(&topics);
+        wr_cluster_topics_done(&topics);
         wr_layout_done(&layout);
         return status;
     }

@@ -22,20 +22,18 @@ struct wr_missing_topic {
     const struct weir_store_spec
         *store; /* changelog of it; NULL: repartition */
 };
-WEIR_MUST_CHECK enum weir_status
-wr_internal_topics_resolve(const struct wr_plan *plan, struct wr_topics *topics,
-                           struct wr_layout *out_layout,
-                           struct wr_missing_topic *out_missing,
-                           size_t *out_missing_count, struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status wr_internal_topics_resolve(
+    const struct wr_plan *plan, struct wr_cluster_topics *topics,
+    struct wr_layout *out_layout, struct wr_missing_topic *out_missing,
+    size_t *out_missing_count, struct weir_error *err);
 /** How many internal topics a plan may need. */
 size_t wr_internal_topics_max(const struct wr_plan *plan);
 
 /** Asks the cluster, resolves, makes what is missing and the anchor topic, and
  *  waits until all are known. *out_topics and *out_layout are given. */
-WEIR_MUST_CHECK enum weir_status
-wr_internal_topics_prepare(struct wr_admin *admin, const struct wr_plan *plan,
-                           const char *anchor, struct wr_topics *out_topics,
-                           struct wr_layout *out_layout,
-                           struct weir_error *err);
+WEIR_MUST_CHECK enum weir_status wr_internal_topics_prepare(
+    struct wr_admin *admin, const struct wr_plan *plan, const char *anchor,
+    struct wr_cluster_topics *out_topics, struct wr_layout *out_layout,
+    struct weir_error *err);
 
 #endif

@@ -93,43 +93,44 @@ void wr_admin_free(struct wr_admin *admin)
 
 static int topic_compare(const void *a, const void *b)
 {
-    return strcmp(((const struct wr_topic *)a)->name,
-                  ((const struct wr_topic *)b)->name);
+    return strcmp(((const struct wr_cluster_topic *)a)->name,
+                  ((const struct wr_cluster_topic *)b)->name);
 }
 
-void wr_topics_done(struct wr_topics *topics)
+void wr_cluster_topics_done(struct wr_cluster_topics *topics)
 {
     for (size_t i = 0; i < topics->count; i++) {
         free(topics->items[i].name);
     }
     free(topics->items);
-    *topics = (struct wr_topics){NULL, 0};
+    *topics = (struct wr_cluster_topics){NULL, 0};
 }
 
-static struct wr_topic *find_topic(const struct wr_topics *topics,
-                                   const char *name)
+static struct wr_cluster_topic *
+find_topic(const struct wr_cluster_topics *topics, const char *name)
 {
-    struct wr_topic key = {(char *)(uintptr_t)name, 0};
+    struct wr_cluster_topic key = {(char *)(uintptr_t)name, 0};
     return topics->count ? bsearch(&key, topics->items, topics->count,
                                    sizeof(key), topic_compare)
                          : NULL;
 }
 
-int32_t wr_topics_partitions(const struct wr_topics *topics, const char *name)
+int32_t wr_cluster_topics_partitions(const struct wr_cluster_topics *topics,
+                                     const char *name)
 {
-    const struct wr_topic *topic = find_topic(topics, name);
+    const struct wr_cluster_topic *topic = find_topic(topics, name);
     return topic ? topic->partitions : -1;
 }
 
-enum weir_status wr_topics_put(struct wr_topics *topics, const char *name,
-                               int32_t partitions)
+enum weir_status wr_cluster_topics_put(struct wr_cluster_topics *topics,
+                                       const char *name, int32_t partitions)
 {
-    struct wr_topic *topic = find_topic(topics, name);
+    struct wr_cluster_topic *topic = find_topic(topics, name);
     if (topic) {
         topic->partitions = partitions;
         return WEIR_OK;
     }
-    struct wr_topic *items =
+    struct wr_cluster_topic *items =
         realloc(topics->items, (topics->count + 1) * sizeof(*items));
     if (!items) {
         return WEIR_E_NOMEM;
@@ -145,9 +146,9 @@ enum weir_status wr_topics_put(struct wr_topics *topics, const char *name,
 }
 
 static enum weir_status keep_topics(const struct rd_kafka_metadata *metadata,
-                                    struct wr_topics *out)
+                                    struct wr_cluster_topics *out)
 {
-    struct wr_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0};
     topics.items =
         calloc((size_t)metadata->topic_cnt + 1, sizeof(*topics.items));
     if (!topics.items) {
@@ -158,11 +159,11 @@ static enum weir_status keep_topics(const struct rd_kafka_metadata *metadata,
         if (t->partition_cnt <= 0) {
             continue;
         }
-        struct wr_topic *item = &topics.items[topics.count];
+        struct wr_cluster_topic *item = &topics.items[topics.count];
         item->partitions = t->partition_cnt;
         item->name = strdup(t->topic);
         if (!item->name) {
-            wr_topics_done(&topics);
+            wr_cluster_topics_done(&topics);
             return WEIR_E_NOMEM;
         }
         topics.count++;
@@ -173,7 +174,8 @@ static enum weir_status keep_topics(const struct rd_kafka_metadata *metadata,
 }
 
 enum weir_status wr_admin_topics(struct wr_admin *admin, int timeout_ms,
-                                 struct wr_topics *out, struct weir_error *err)
+                                 struct wr_cluster_topics *out,
+                                 struct weir_error *err)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code =
@@ -365,7 +367,7 @@ enum weir_status wr_admin_grow_topic(struct wr_admin *admin, const char *name,
 
 /* ---- the group ---------------------------------------------------------- */
 
-void wr_group_done(struct wr_group *group)
+void wr_group_view_done(struct wr_group_view *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         free(group->members[i].client_id);
@@ -373,12 +375,12 @@ void wr_group_done(struct wr_group *group)
         free(group->members[i].partitions);
     }
     free(group->members);
-    *group = (struct wr_group){NULL, 0};
+    *group = (struct wr_group_view){NULL, 0};
 }
 
 static enum weir_status keep_member(const rd_kafka_MemberDescription_t *from,
                                     const char *topic,
-                                    struct wr_group_member *to)
+                                    struct wr_member_view *to)
 {
     const rd_kafka_MemberAssignment_t *assignment =
         rd_kafka_MemberDescription_assignment(from);
@@ -402,7 +404,7 @@ static enum weir_status keep_member(const rd_kafka_MemberDescription_t *from,
 static enum weir_status
 keep_group(struct wr_admin *admin,
            const rd_kafka_ConsumerGroupDescription_t *group, const char *topic,
-           struct wr_group *out, struct weir_error *err)
+           struct wr_group_view *out, struct weir_error *err)
 {
     const rd_kafka_error_t *error =
         rd_kafka_ConsumerGroupDescription_error(group);
@@ -421,7 +423,7 @@ keep_group(struct wr_admin *admin,
         out->count = i + 1;
         if (keep_member(rd_kafka_ConsumerGroupDescription_member(group, i),
                         topic, &out->members[i]) != WEIR_OK) {
-            wr_group_done(out);
+            wr_group_view_done(out);
         }
     }
     return out->members ? WEIR_OK
@@ -430,9 +432,10 @@ keep_group(struct wr_admin *admin,
 
 enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
                                 const char *topic, int timeout_ms,
-                                struct wr_group *out, struct weir_error *err)
+                                struct wr_group_view *out,
+                                struct weir_error *err)
 {
-    struct wr_group found = {NULL, 0};
+    struct wr_group_view found = {NULL, 0};
     rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
     rd_kafka_AdminOptions_t *options = call_options(
         admin, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);

@@ -12,14 +12,14 @@
 
 struct wr_admin;
 
-struct wr_topic {
+struct wr_cluster_topic {
     char *name;         /* owned */
     int32_t partitions; /* > 0 */
 };
 
 /** Topics of the cluster, sorted by name. */
-struct wr_topics {
-    struct wr_topic *items;
+struct wr_cluster_topics {
+    struct wr_cluster_topic *items;
     size_t count;
 };
 
@@ -33,14 +33,16 @@ void wr_admin_free(struct wr_admin *admin);
  * naming the address; WEIR_E_KAFKA. */
 WEIR_MUST_CHECK enum weir_status wr_admin_topics(struct wr_admin *admin,
                                                  int timeout_ms,
-                                                 struct wr_topics *out,
+                                                 struct wr_cluster_topics *out,
                                                  struct weir_error *err);
-void wr_topics_done(struct wr_topics *topics);
+void wr_cluster_topics_done(struct wr_cluster_topics *topics);
 /** Partitions of a topic, -1 when it is not there. */
-int32_t wr_topics_partitions(const struct wr_topics *topics, const char *name);
+int32_t wr_cluster_topics_partitions(const struct wr_cluster_topics *topics,
+                                     const char *name);
 /** Adds or changes one. Errors: WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status
-wr_topics_put(struct wr_topics *topics, const char *name, int32_t partitions);
+wr_cluster_topics_put(struct wr_cluster_topics *topics, const char *name,
+                      int32_t partitions);
 
 struct wr_new_topic {
     const char *name;
@@ -63,23 +65,24 @@ WEIR_MUST_CHECK enum weir_status wr_admin_grow_topic(struct wr_admin *admin,
                                                      int32_t partitions,
                                                      struct weir_error *err);
 
-struct wr_group_member {
+struct wr_member_view {
     char *client_id;     /* owned */
     char *host;          /* owned; the address the broker saw */
     int32_t *partitions; /* of the topic asked for */
     size_t partition_count;
 };
 
-struct wr_group {
-    struct wr_group_member *members;
+struct wr_group_view {
+    struct wr_member_view *members;
     size_t count; /* 0: nobody is in the group */
 };
 
 /** The members of a group and their partitions of `topic`. */
 WEIR_MUST_CHECK enum weir_status
 wr_admin_group(struct wr_admin *admin, const char *group, const char *topic,
-               int timeout_ms, struct wr_group *out, struct weir_error *err);
-void wr_group_done(struct wr_group *group);
+               int timeout_ms, struct wr_group_view *out,
+               struct weir_error *err);
+void wr_group_view_done(struct wr_group_view *group);
 
 /** Deletes records below each .offset, without waiting for the answer: it is
  * only space, and the next call tries again. */

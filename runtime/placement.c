@@ -188,7 +188,7 @@ enum weir_status wr_placement_agree(struct wr_admin *admin,
                                     const char *anchor, struct weir_error *err)
 {
     struct signature theirs = {.found = false};
-    struct wr_group group = {NULL, 0};
+    struct wr_group_view group = {NULL, 0};
     char *ours = NULL;
     wr_buf_init(&theirs.text, SIGNATURE_MAX);
     enum weir_status status = make_signature(plan, &ours, err);
@@ -213,7 +213,7 @@ enum weir_status wr_placement_agree(struct wr_admin *admin,
         status =
             replace(admin, anchor, plan->application_id, ours, &theirs, err);
     }
-    wr_group_done(&group);
+    wr_group_view_done(&group);
     wr_buf_done(&theirs.text);
     free(ours);
     return status == WEIR_OK

@@ -122,7 +122,7 @@ static struct wr_worker *worker_of(const struct weir_app *app, int subtopology,
 static void refresh_group(struct weir_app *app, bool refresh, int timeout_ms)
 {
     int64_t now = wr_mono_ms();
-    struct wr_group group = {NULL, 0};
+    struct wr_group_view group = {NULL, 0};
     bool fresh =
         app->group_at_ms > 0 && now - app->group_at_ms < GROUP_FRESH_MS;
     if ((fresh && !refresh) || timeout_ms <= 0) {
@@ -130,16 +130,17 @@ static void refresh_group(struct weir_app *app, bool refresh, int timeout_ms)
     }
     if (wr_admin_group(app->admin, app->plan->application_id, app->anchor,
                        timeout_ms, &group, NULL) == WEIR_OK) {
-        wr_group_done(&app->group);
+        wr_group_view_done(&app->group);
         app->group = group;
         app->group_at_ms = wr_mono_ms();
     }
 }
 
-static const char *endpoint_of(const struct wr_group *group, int32_t anchor)
+static const char *endpoint_of(const struct wr_group_view *group,
+                               int32_t anchor)
 {
     for (size_t i = 0; i < group->count; i++) {
-        const struct wr_group_member *member = &group->members[i];
+        const struct wr_member_view *member = &group->members[i];
         for (size_t k = 0; k < member->partition_count; k++) {
             if (member->partitions[k] == anchor) {
                 const char *at = strrchr(member->client_id, '@');

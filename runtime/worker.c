@@ -107,7 +107,7 @@ static void on_revoked(void *user, const int32_t *partitions, size_t count,
 static int32_t partition_count(void *user, const char *topic)
 {
     const struct wr_worker *worker = user;
-    return wr_topics_partitions(worker->env->topics, topic);
+    return wr_cluster_topics_partitions(worker->env->topics, topic);
 }
 
 static int64_t wall_ms(void *user)

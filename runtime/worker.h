@@ -19,7 +19,7 @@ struct wr_worker_env {
     const struct wr_plan *plan;
     const struct wr_options *options;
     const struct wr_layout *layout;
-    const struct wr_topics *topics; /* as found at the start */
+    const struct wr_cluster_topics *topics; /* as found at the start */
     struct wr_store_env *stores;
     struct wr_metrics *metrics;
     struct wr_admin *admin;

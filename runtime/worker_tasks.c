@@ -82,7 +82,7 @@ static struct wr_worker_task *task_make(struct wr_worker *worker,
             .topic = topic,
             .partition = id.partition,
             .absent = id.partition >=
-                      wr_topics_partitions(worker->env->topics, topic),
+                      wr_cluster_topics_partitions(worker->env->topics, topic),
             .position = -1,
             .committed = WR_OFFSET_NONE};
     }

@@ -6,6 +6,7 @@
         base <- stores <- runtime <- dsl <- cli      and      base <- broker <- cli
   - a third-party header outside its door
   - a function of the C library that has a safe replacement
+  - two structs, unions or enums of one name: a reader's search finds one thing
 
 usage: tools/check_rooms.py [ROOT]        exit 0: all well, 1: findings, 2: usage
 """
@@ -81,6 +82,7 @@ BANNED = {
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 _CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
+_TYPE = re.compile(r"\b(?:struct|union|enum)\s+((?:wr|weir)_\w+)\s*\{")
 
 
 def room_of(path):
@@ -140,19 +142,36 @@ def check_file(path, text):
     return findings
 
 
+def check_types(texts):
+    """(path, line, sentence) for each type that more than one file defines."""
+    first = {}
+    findings = []
+    for path, text in texts.items():
+        if room_of(path) in ("tests", "examples"):
+            continue
+        code = csource.code_only(text)
+        for match in _TYPE.finditer(code):
+            name = match.group(1)
+            here = (path, line_of(code, match.start()))
+            if name in first:
+                findings.append((*here, f"{name} is defined in {first[name][0]}:{first[name][1]} too: rename one"))
+            first.setdefault(name, here)
+    return findings
+
+
 def main(argv):
     if len(argv) > 2 or (len(argv) == 2 and argv[1].startswith("-")):
         print(__doc__, file=sys.stderr)
         return 2
     root = argv[1] if len(argv) == 2 else os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     paths = csource.files(root, ARROWS)
-    count = 0
-    for path in paths:
-        for line, problem in check_file(path, csource.read(root, path)):
-            print(f"{path}:{line}: {problem}")
-            count += 1
-    print(f"check_rooms: {len(paths)} files, {count} findings")
-    return 1 if count or not paths else 0
+    texts = {path: csource.read(root, path) for path in paths}
+    findings = [(path, *finding) for path, text in texts.items() for finding in check_file(path, text)]
+    findings += check_types(texts)
+    for path, line, problem in findings:
+        print(f"{path}:{line}: {problem}")
+    print(f"check_rooms: {len(paths)} files, {len(findings)} findings")
+    return 1 if findings or not paths else 0
 
 
 if __name__ == "__main__":

@@ -315,7 +315,7 @@ def source(tables):
             out.append(f"static const struct wr_field fields_{name}[] = {{")
             out += [field_row(struct, f) for f in struct.fields]
             out += ["};",
-                    f"static const struct wr_layout layout_{name} = {{",
+                    f"static const struct wr_message_layout layout_{name} = {{",
                     f"    fields_{name}, {len(struct.fields)},",
                     f"    sizeof(struct wr_{name}),",
                     f"    {wire_min(struct, message)}}};"]

@@ -25,8 +25,8 @@ static bool within(int16_t version, int8_t since, int8_t until)
     return version >= since && version <= until;
 }
 
-static void fill_struct(struct filling *f, const struct wr_layout *layout,
-                        uint8_t *out);
+static void fill_struct(struct filling *f,
+                        const struct wr_message_layout *layout, uint8_t *out);
 
 static struct weir_bytes random_view(struct filling *f, bool null_allowed)
 {
@@ -141,8 +141,8 @@ static void fill_pointer(struct filling *f, const struct wr_field *field,
     memcpy(at, &item, sizeof(item));
 }
 
-static void fill_struct(struct filling *f, const struct wr_layout *layout,
-                        uint8_t *out)
+static void fill_struct(struct filling *f,
+                        const struct wr_message_layout *layout, uint8_t *out)
 {
     /* A message of this layout alone sets the defaults. */
     const struct wr_message defaults = {"", layout, 0, 0, 127, false};

@@ -132,7 +132,7 @@ static void a_tick_is_sockets_then_timers_then_tasks_then_hooks(void **state)
     struct wr_loop *loop = *state;
     struct wr_tick_hook first = {NULL, note, (char[]){"1"}};
     struct wr_tick_hook second = {NULL, note, (char[]){"2"}};
-    struct wr_task task = {NULL, note, (char[]){"p"}};
+    struct wr_loop_work task = {NULL, note, (char[]){"p"}};
     struct wr_timer timer = {.fire = note, .arg = (char[]){"t"}};
     wr_loop_on_tick_end(loop, &first);
     wr_loop_on_tick_end(loop, &second);
@@ -144,7 +144,7 @@ static void a_tick_is_sockets_then_timers_then_tasks_then_hooks(void **state)
 
 static struct wr_loop *post_loop;
 enum { POSTS = 2000 };
-static struct wr_task tasks[2][POSTS];
+static struct wr_loop_work tasks[2][POSTS];
 static int ran; /* by the loop's thread alone */
 
 static void count_task(void *arg)
@@ -155,7 +155,7 @@ static void count_task(void *arg)
 
 static void *post_many(void *arg)
 {
-    struct wr_task *mine = arg;
+    struct wr_loop_work *mine = arg;
     for (int i = 0; i < POSTS; i++) {
         mine[i].run = count_task;
         wr_loop_post(post_loop, &mine[i]);

@@ -104,9 +104,10 @@ static void a_dead_child_is_started_again(void **state)
     (void)state;
     struct shared *s = shared_new();
     struct wr_child_spec spec = {.name = "child", .run = dies_twice, .arg = s};
-    assert_int_equal(
-        wr_supervise(&spec, 1, &(struct wr_patience){5000, 1000}, NULL, NULL),
-        0);
+    assert_int_equal(wr_supervise(&spec, 1,
+                                  &(struct wr_child_patience){5000, 1000}, NULL,
+                                  NULL),
+                     0);
     assert_int_equal(s->starts, 3);
     (void)munmap(s, sizeof(*s));
 }
@@ -123,9 +124,10 @@ static void the_pool_exits_with_the_code_that_stopped_it(void **state)
 {
     (void)state;
     struct wr_child_spec spec = {.name = "child", .run = does_not_load};
-    assert_int_equal(
-        wr_supervise(&spec, 1, &(struct wr_patience){5000, 1000}, NULL, NULL),
-        WR_EXIT_LOAD);
+    assert_int_equal(wr_supervise(&spec, 1,
+                                  &(struct wr_child_patience){5000, 1000}, NULL,
+                                  NULL),
+                     WR_EXIT_LOAD);
 }
 
 static struct shared *ordered; /* for the signal handler */
@@ -168,7 +170,8 @@ static void the_last_child_ends_after_the_others(void **state)
          .last = true},
         {.name = "worker", .run = waits_for_term, .arg = s, .slot = 1},
     };
-    assert_int_equal(wr_supervise(specs, 2, &(struct wr_patience){5000, 1000},
+    assert_int_equal(wr_supervise(specs, 2,
+                                  &(struct wr_child_patience){5000, 1000},
                                   stop_it, NULL),
                      0);
     assert_int_equal(s->ended, 2);
@@ -192,9 +195,10 @@ static void a_child_that_does_not_end_is_killed(void **state)
 {
     (void)state;
     struct wr_child_spec spec = {.name = "child", .run = ignores_term};
-    assert_int_equal(
-        wr_supervise(&spec, 1, &(struct wr_patience){50, 1000}, stop_it, NULL),
-        0);
+    assert_int_equal(wr_supervise(&spec, 1,
+                                  &(struct wr_child_patience){50, 1000},
+                                  stop_it, NULL),
+                     0);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 
 static struct weir_topology *topology;
 static struct wr_plan *plan;
-static struct wr_topics topics;
+static struct wr_cluster_topics topics;
 static struct wr_layout layout;
 static struct wr_missing_topic missing[MISSING_MAX];
 static size_t missing_count;
@@ -26,7 +26,7 @@ static int teardown(void **state)
     (void)state;
     wr_plan_free(plan);
     weir_topology_free(topology);
-    wr_topics_done(&topics);
+    wr_cluster_topics_done(&topics);
     wr_layout_done(&layout);
     plan = NULL;
     return 0;
@@ -34,7 +34,7 @@ static int teardown(void **state)
 
 static void have(const char *name, int32_t partitions)
 {
-    assert_int_equal(wr_topics_put(&topics, name, partitions), WEIR_OK);
+    assert_int_equal(wr_cluster_topics_put(&topics, name, partitions), WEIR_OK);
 }
 
 static enum weir_status resolve(void)

@@ -5,17 +5,17 @@ static void topics_and_their_partitions_are_listed(void **state)
 {
     (void)state;
     struct wr_admin *admin = NULL;
-    struct wr_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0};
     assert_int_equal(mock_cluster_topic(cluster, "another", 5), 0);
     assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
               err);
     assert_ok(wr_admin_topics(admin, WAIT_MS, &topics, &err), err);
-    assert_int_equal(wr_topics_partitions(&topics, "t"), 2);
-    assert_int_equal(wr_topics_partitions(&topics, "another"), 5);
-    assert_int_equal(wr_topics_partitions(&topics, "no"), -1);
-    assert_int_equal(wr_topics_put(&topics, "no", 3), WEIR_OK);
-    assert_int_equal(wr_topics_partitions(&topics, "no"), 3);
-    wr_topics_done(&topics);
+    assert_int_equal(wr_cluster_topics_partitions(&topics, "t"), 2);
+    assert_int_equal(wr_cluster_topics_partitions(&topics, "another"), 5);
+    assert_int_equal(wr_cluster_topics_partitions(&topics, "no"), -1);
+    assert_int_equal(wr_cluster_topics_put(&topics, "no", 3), WEIR_OK);
+    assert_int_equal(wr_cluster_topics_partitions(&topics, "no"), 3);
+    wr_cluster_topics_done(&topics);
     wr_admin_free(admin);
 }
 
@@ -23,7 +23,7 @@ static void an_unreachable_broker_is_named(void **state)
 {
     (void)state;
     struct wr_admin *admin = NULL;
-    struct wr_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0};
     assert_ok(weir_config_set(config, "bootstrap.servers", "127.0.0.1:1", &err),
               err);
     assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),

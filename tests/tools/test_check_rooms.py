@@ -75,6 +75,16 @@ class Rooms(unittest.TestCase):
         self.passes("base/a.c", "int x = my_rand(1) + s->sleep(2) + snprintf(a, 1, b) + gmtime_r(c, d);\n")
         self.passes("tests/base/a.c", "int x = rand();\n")
 
+    def test_a_type_has_one_definition(self):
+        one = "struct wr_task {\n    int a;\n};\n"
+        status, lines = run({"broker/loop.h": one, "runtime/node.h": "\n" + one})
+        self.assertEqual(status, 1, lines)
+        self.assertEqual(lines[0], "runtime/node.h:2: wr_task is defined in broker/loop.h:1 too: rename one")
+        uses = "struct wr_task;\nvoid f(struct wr_task *task);\n/* struct wr_task { */\n"
+        self.assertEqual(run({"broker/loop.h": one, "runtime/node.h": uses})[0], 0)
+        local = "struct walk {\n    int a;\n};\n"
+        self.assertEqual(run({"broker/a.c": local, "dsl/b.c": local})[0], 0)
+
     def test_an_empty_tree_is_not_a_success(self):
         self.assertEqual(run({"README.md": "x"})[0], 1)
 
