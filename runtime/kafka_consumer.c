@@ -10,13 +10,15 @@
  * reference; we hold one for each topic ever assigned. A handful of topics is
  * searched in order, and the last hit is tried first.
  *
- * librdkafka stops fetching while its queue holds queued.min.messages, and
- * before 2.2 it looks at the queue again only after a second, however fast it
- * is drained: at half a million records a second the thread would starve most
- * of the time. Newer versions have fetch.queue.backoff.ms. For the others there
- * is one cheap call that wakes the threads of all brokers: setting the
- * credentials of SASL, to what they are. It is made when the queue falls below
- * the limit.
+ * librdkafka stops fetching while its queue holds queued.min.messages or
+ * queued.max.messages.kbytes, and before 2.2 it looks at the queue again only
+ * after a second, however fast it is drained: at half a million records a
+ * second the thread would starve most of the time. Newer versions have
+ * fetch.queue.backoff.ms. For the others there is one cheap call that wakes the
+ * threads of all brokers: setting the credentials of SASL, to what they are. It
+ * is made whenever a quarter of either limit was taken since the last time:
+ * whether the queue was full in between cannot be seen from here, since it may
+ * fill and drain between two looks.
  *
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
@@ -34,6 +36,7 @@
 #include <time.h>
 
 #define BATCH_MAX          4096 /* messages taken from librdkafka at once */
+#define NUDGE_PART         4    /* of a limit of the queue */
 #define CALL_TIMEOUT_MS    10000
 #define GENERATION_WAIT_MS 3000
 #define CLOSE_TIMEOUT_MS   5000
@@ -59,8 +62,10 @@ struct wr_consumer {
                           looks that do not wait */
     /* refilling; see above */
     bool can_nudge;
-    bool was_full;      /* since the last nudge */
     size_t queue_limit; /* queued.min.messages */
+    size_t bytes_limit; /* queued.max.messages.kbytes */
+    size_t taken;       /* messages since the last nudge */
+    size_t taken_bytes;
     char username[512];
     char password[512];
     rd_kafka_message_t *batch[BATCH_MAX];
@@ -111,20 +116,28 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
            rd_kafka_name(rk), reason);
 }
 
-/* Notes what wake-ups need before the configuration is used up. */
-static void prepare_nudges(struct wr_consumer *consumer, rd_kafka_conf_t *conf)
+/* A property that is a number; 0 when it is not there. */
+static size_t conf_number(const rd_kafka_conf_t *conf, const char *name)
 {
     char text[64] = "";
     size_t size = sizeof(text);
+    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK
+               ? strtoul(text, NULL, 10)
+               : 0;
+}
+
+/* Notes what wake-ups need before the configuration is used up. */
+static void prepare_nudges(struct wr_consumer *consumer, rd_kafka_conf_t *conf)
+{
     if (wr_kafka_property_known("fetch.queue.backoff.ms")) {
         return;
     }
-    if (rd_kafka_conf_get(conf, "queued.min.messages", text, &size) ==
-        RD_KAFKA_CONF_OK) {
-        consumer->queue_limit = strtoul(text, NULL, 10);
-    }
+    char text[64] = "";
+    size_t size = sizeof(text);
+    consumer->queue_limit = conf_number(conf, "queued.min.messages");
+    consumer->bytes_limit =
+        conf_number(conf, "queued.max.messages.kbytes") * 1024;
     consumer->username[0] = consumer->password[0] = '-'; /* never used */
-    size = sizeof(text);
     bool sasl = rd_kafka_conf_get(conf, "security.protocol", text, &size) ==
                     RD_KAFKA_CONF_OK &&
                 strncmp(text, "sasl", 4) == 0;
@@ -140,21 +153,28 @@ static void prepare_nudges(struct wr_consumer *consumer, rd_kafka_conf_t *conf)
     }
 }
 
-/* Makes librdkafka look at its queue when that has room again. */
-static void nudge(struct wr_consumer *consumer)
+/* Makes librdkafka look at its queue while that has room, after `count`
+ * messages at the front of the batch were taken from it. */
+static void nudge(struct wr_consumer *consumer, size_t count)
 {
     if (!consumer->can_nudge) {
         return;
     }
-    if (rd_kafka_queue_length(consumer->queue) >= consumer->queue_limit) {
-        consumer->was_full = true;
-    } else if (consumer->was_full) {
-        rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
-            consumer->rk, consumer->username, consumer->password);
-        consumer->was_full = false;
-        if (error) {
-            rd_kafka_error_destroy(error);
-        }
+    consumer->taken += count;
+    for (size_t i = 0; i < count; i++) {
+        consumer->taken_bytes +=
+            consumer->batch[i]->len + consumer->batch[i]->key_len;
+    }
+    if ((consumer->taken < consumer->queue_limit / NUDGE_PART &&
+         consumer->taken_bytes < consumer->bytes_limit / NUDGE_PART) ||
+        rd_kafka_queue_length(consumer->queue) >= consumer->queue_limit) {
+        return;
+    }
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
+        consumer->rk, consumer->username, consumer->password);
+    consumer->taken = consumer->taken_bytes = 0;
+    if (error) {
+        rd_kafka_error_destroy(error);
     }
 }
 
@@ -729,7 +749,7 @@ void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
             n = take_batch(consumer, 0, n, max);
         }
     }
-    nudge(consumer);
+    nudge(consumer, n);
     *out_count = deliver(consumer, n);
 }
 

@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/runtime/kafka_fixture.h"
 
+#include "runtime/kafka_client.h"
+
+/* The call that wakes librdkafka's threads, counted; see kafka_consumer.c. */
+struct rd_kafka_error_s *__real_rd_kafka_sasl_set_credentials(
+    struct rd_kafka_s *rk, const char *username, const char *password);
+struct rd_kafka_error_s *__wrap_rd_kafka_sasl_set_credentials(
+    struct rd_kafka_s *rk, const char *username, const char *password);
+static int nudges;
+
+struct rd_kafka_error_s *
+__wrap_rd_kafka_sasl_set_credentials(struct rd_kafka_s *rk,
+                                     const char *username, const char *password)
+{
+    nudges++;
+    return __real_rd_kafka_sasl_set_credentials(rk, username, password);
+}
+
 static void records_come_in_as_they_went_out(void **state)
 {
     (void)state;
@@ -77,12 +94,41 @@ static void a_waiting_poll_can_be_woken(void **state)
     wr_consumer_free(consumer);
 }
 
+/* The queue of 8 fills and drains between two looks of a poll that takes all
+ * there is; librdkafka 2.0 would then sleep for a second, 10 times. */
+static void a_drained_queue_is_filled_again_at_once(void **state)
+{
+    (void)state;
+    struct wr_partition p = {.topic = "t", .partition = 0, .tag = &seen};
+    assert_int_equal(weir_config_set(config,
+                                     "restore.consumer.queued.min.messages",
+                                     "8", &err),
+                     WEIR_OK);
+    struct wr_consumer *consumer = make_consumer();
+    for (int i = 0; i < 80; i++) {
+        assert_int_equal(mock_cluster_produce(cluster, "t", 0, weir_text("k"),
+                                              weir_text("v")),
+                         0);
+    }
+    nudges = 0;
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    poll_until(consumer, 80, 80);
+    if (wr_kafka_property_known("fetch.queue.backoff.ms")) {
+        assert_int_equal(nudges, 0); /* newer ones need none */
+    } else {
+        assert_true(nudges >= 80 / 8);
+        assert_true(nudges <= 80 / (8 / 4));
+    }
+    wr_consumer_free(consumer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(records_come_in_as_they_went_out),
         T(a_seek_delivers_again_from_there),
         T(a_position_that_does_not_exist_is_told),
-        T(a_waiting_poll_can_be_woken)};
+        T(a_waiting_poll_can_be_woken),
+        T(a_drained_queue_is_filled_again_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
