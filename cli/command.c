@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OPTIONS_MAX 31
-#define LONG_FIRST  256 /* getopt values of options without a letter */
+#define OPTIONS_MAX  31
+#define COMMANDS_MAX 64
+#define LONG_FIRST   256 /* getopt values of options without a letter */
 
 enum wr_exit wr_exit_of(enum weir_status status)
 {
@@ -145,6 +146,46 @@ static int bad_option(const struct wr_cli *cli, char **argv, int kind)
                                "'--%s'?",
                                given, near)
                 : wr_cli_usage(cli, "there is no option '%s'", given);
+}
+
+/* The word of commands' names that is nearest to `word`, of those that follow
+ * `begin` ("" or "topic "); written behind `begin` into near. */
+static bool nearest_word(const struct wr_cli_command *commands,
+                         const char *begin, const char *word, char *near)
+{
+    char words[COMMANDS_MAX][WR_COMMAND_NAME_MAX];
+    const char *names[COMMANDS_MAX + 1] = {0};
+    size_t n = 0;
+    size_t skip = strlen(begin);
+    for (; commands->name && n < COMMANDS_MAX; commands++) {
+        if (!commands->hidden && strncmp(commands->name, begin, skip) == 0) {
+            const char *from = commands->name + skip;
+            (void)snprintf(words[n], sizeof(words[n]), "%.*s",
+                           (int)strcspn(from, " "), from);
+            names[n] = words[n];
+            n++;
+        }
+    }
+    const char *found = wr_nearest_name(word, names);
+    if (found) {
+        (void)snprintf(near, WR_COMMAND_NAME_MAX, "%s%s", begin, found);
+    }
+    return found != NULL;
+}
+
+bool wr_cli_nearest(const struct wr_cli_command *commands, int word_count,
+                    char *const *words, char *near)
+{
+    if (word_count < 1 || words[0][0] == '-' ||
+        !nearest_word(commands, "", words[0], near)) {
+        return false;
+    }
+    char begin[WR_COMMAND_NAME_MAX + 1];
+    (void)snprintf(begin, sizeof(begin), "%s ", near);
+    if (word_count > 1 && words[1][0] != '-') {
+        (void)nearest_word(commands, begin, words[1], near);
+    }
+    return true;
 }
 
 static void build_getopt(const struct wr_cli_command *command,

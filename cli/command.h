@@ -86,6 +86,16 @@ void wr_cli_print_man(const struct wr_cli_command *command);
 /** All commands, ended by name NULL. */
 extern const struct wr_cli_command wr_commands[];
 
+#define WR_COMMAND_NAME_MAX 32 /* bytes of a command's name, NUL included */
+/** The name nearest to mistyped words of a command line, compared word by word:
+ *  "topci creat" is near "topic create". A word that only begins a name, such
+ *  as "topic", is a name too. Words from the first option on do not count.
+ *  @param commands  as wr_commands
+ *  @param[out] near WR_COMMAND_NAME_MAX bytes
+ *  @return whether there is one */
+bool wr_cli_nearest(const struct wr_cli_command *commands, int word_count,
+                    char *const *words, char *near);
+
 /** "weir: text" to standard error; returns the status' exit code. */
 int wr_cli_fail(const struct weir_error *err);
 /** Usage error: "weir COMMAND: text" and where help is; returns WR_EXIT_USAGE.

@@ -114,9 +114,14 @@ int wr_help(struct wr_cli *cli)
     }
     const struct wr_cli_command *command = find(cli->operands[0], second);
     if (!command) {
-        return wr_cli_usage(cli, "there is no command '%s%s%s'",
+        char near[WR_COMMAND_NAME_MAX];
+        bool found = wr_cli_nearest(wr_commands, cli->operand_count,
+                                    cli->operands, near);
+        return wr_cli_usage(cli, "there is no command '%s%s%s'%s%s%s",
                             cli->operands[0], second ? " " : "",
-                            second ? second : "");
+                            second ? second : "",
+                            found ? "; did you mean '" : "", found ? near : "",
+                            found ? "'?" : "");
     }
     if (command->run_argv && wr_cli_has(cli, "man")) {
         return print_broker_man();

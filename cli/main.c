@@ -4,7 +4,6 @@
  * command "topic create" with the operand x; `weir topic` alone lists what
  * there is below it. */
 #include "base/log.h"
-#include "base/options.h"
 #include "cli/command.h"
 
 #include <signal.h>
@@ -64,29 +63,37 @@ static int print_overview(FILE *to)
     return to == stdout ? WR_EXIT_OK : WR_EXIT_USAGE;
 }
 
-/* `word` begins a family ("topic") or is unknown. */
-static int explain_unknown(const char *word)
+/* Whether `word` begins commands of two words: "topic". */
+static bool begins_commands(const char *word)
 {
-    char prefix[64];
-    (void)snprintf(prefix, sizeof(prefix), "%.60s ", word);
-    const char *names[64] = {0};
-    size_t n = 0;
-    bool family = false;
+    size_t n = strlen(word);
     for (const struct wr_cli_command *c = wr_commands; c->name; c++) {
-        family = family || strncmp(c->name, prefix, strlen(prefix)) == 0;
-        if (!c->hidden && n < 63) {
-            names[n++] = c->name;
+        if (strncmp(c->name, word, n) == 0 && c->name[n] == ' ') {
+            return true;
         }
     }
-    if (family) {
-        (void)fprintf(stderr, "weir %s wants one of:\n", word);
+    return false;
+}
+
+static int explain_unknown(int word_count, char **words)
+{
+    char near[WR_COMMAND_NAME_MAX] = "";
+    bool second = word_count > 1 && words[1][0] != '-';
+    bool begins = begins_commands(words[0]);
+    bool found = wr_cli_nearest(wr_commands, word_count, words, near);
+    if (begins && (!second || strcmp(near, words[0]) == 0)) {
+        char prefix[WR_COMMAND_NAME_MAX + 1];
+        (void)snprintf(prefix, sizeof(prefix), "%s ", words[0]);
+        (void)fprintf(stderr, "weir %s wants one of:\n", words[0]);
         list_commands(stderr, prefix);
         return WR_EXIT_USAGE;
     }
-    const char *near = wr_nearest_name(word, names);
-    (void)fprintf(stderr, "weir: there is no command '%s'%s%s%s\n", word,
-                  near ? "; did you mean '" : "", near ? near : "",
-                  near ? "'?" : "; 'weir --help' lists them");
+    /* Of a line that begins no command the second word may be an operand. */
+    second = second && (begins || (found && strchr(near, ' ')));
+    (void)fprintf(stderr, "weir: there is no command '%s%s%s'%s%s%s\n",
+                  words[0], second ? " " : "", second ? words[1] : "",
+                  found ? "; did you mean '" : "", found ? near : "",
+                  found ? "'?" : "; 'weir --help' lists them");
     return WR_EXIT_USAGE;
 }
 
@@ -134,5 +141,5 @@ int main(int argc, char **argv)
             return wr_cli_run(c, argc - words, argv + words);
         }
     }
-    return explain_unknown(argv[1]);
+    return explain_unknown(argc - 1, argv + 1);
 }

@@ -106,9 +106,38 @@ static void every_command_has_its_page(void **state)
     }
 }
 
+static const char *nearest(int count, const char *first, const char *second)
+{
+    static char near[WR_COMMAND_NAME_MAX];
+    static const struct wr_cli_command commands[] = {
+        {.name = "run"},
+        {.name = "topic create"},
+        {.name = "topic describe"},
+        {.name = "topology"},
+        {.name = "secret", .hidden = true},
+        {.name = NULL}};
+    char *words[] = {(char *)(uintptr_t)first, (char *)(uintptr_t)second};
+    return wr_cli_nearest(commands, count, words, near) ? near : NULL;
+}
+
+static void mistyped_words_are_compared_one_by_one(void **state)
+{
+    (void)state;
+    assert_string_equal(nearest(2, "topci", "create"), "topic create");
+    assert_string_equal(nearest(2, "topic", "descirbe"), "topic describe");
+    assert_string_equal(nearest(1, "topci", NULL), "topic");
+    assert_string_equal(nearest(2, "topci", "-x"), "topic");
+    assert_string_equal(nearest(2, "topologyy", "create"), "topology");
+    assert_string_equal(nearest(2, "rnu", "app.lua"), "run");
+    assert_null(nearest(2, "xyz", "create"));
+    assert_null(nearest(1, "secrte", NULL));
+    assert_null(nearest(0, NULL, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mistyped_words_are_compared_one_by_one),
         cmocka_unit_test(options_come_in_any_order_and_form),
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(nonsense_is_a_usage_error_and_runs_nothing),

@@ -169,6 +169,14 @@ def test_help_and_version():
 def test_mistyped():
     """What is mistyped is refused with the nearest name."""
     contains(weir("produec", code=USAGE)[1], "did you mean 'produce'")
+    contains(weir("topci", "create", "x", code=USAGE)[1], "no command 'topci create'", "did you mean 'topic create'?")
+    contains(weir("topic", "craete", code=USAGE)[1], "no command 'topic craete'", "did you mean 'topic create'?")
+    contains(weir("gruop", code=USAGE)[1], "no command 'gruop'", "did you mean 'group'?")
+    contains(weir("porduce", "x", code=USAGE)[1], "no command 'porduce'; did you mean 'produce'?")
+    contains(weir("topic", code=USAGE)[1], "weir topic wants one of:", "topic describe")
+    contains(weir("topic", "zzzzz", code=USAGE)[1], "weir topic wants one of:", "topic describe")
+    contains(weir("help", "topic", "creat", code=USAGE)[1], "did you mean 'topic create'?")
+    contains(weir("zzzzz", "create", code=USAGE)[1], "no command 'zzzzz'; 'weir --help' lists them")
     contains(weir("consume", "x", "--form", "end", code=USAGE)[1], "did you mean '--from'")
     contains(weir("run", WORD_COUNT, "-X", "comit.interval.ms=5", code=USAGE)[1], "commit.interval.ms")
     contains(weir("broker", "--data", "/nonexistent", "-X", "durabilty=sync", code=USAGE)[1], "durability")
