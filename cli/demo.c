@@ -45,6 +45,7 @@ struct demo {
     char dir[64];     /* everything the demo writes; removed at the end */
     char broker[256]; /* HOST:PORT */
     char http_file[128];
+    char application[600]; /* the installed one */
     char addresses[WR_WORKERS_MAX][300];
     pid_t pool_pid;
     int64_t seconds;
@@ -459,17 +460,24 @@ static enum weir_status play(struct demo *d, struct weir_error *err)
 
 /* ---- set-up ------------------------------------------------------------- */
 
-static const char *find_application(const struct wr_cli *cli)
+/* The word count of the source tree that one stands in, or the one that was
+ * installed with this program. */
+static const char *find_application(const struct wr_cli *cli, struct demo *d)
 {
-    static const char *const places[] = {"examples/word_count.lua",
-                                         WEIR_EXAMPLES_DIR "/word_count.lua"};
+    static const char in_tree[] = "examples/word_count.lua";
     const char *given = wr_cli_text(cli, "application", NULL);
-    for (size_t i = 0; !given && i < sizeof(places) / sizeof(places[0]); i++) {
-        if (access(places[i], R_OK) == 0) {
-            return places[i];
-        }
+    if (given || access(in_tree, R_OK) == 0) {
+        return given ? given : in_tree;
     }
-    return given ? given : places[1];
+    char program[sizeof(d->application) / 2] = "";
+    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    char *name = n > 0 ? strrchr(program, '/') : NULL;
+    if (name) {
+        *name = '\0';
+    }
+    (void)snprintf(d->application, sizeof(d->application),
+                   "%s/" WEIR_EXAMPLES_FROM_BIN "/word_count.lua", program);
+    return d->application;
 }
 
 static enum weir_status configure_pool(struct demo *d, struct weir_error *err)
@@ -509,7 +517,7 @@ static enum weir_status set_up(const struct wr_cli *cli, struct demo *d,
     (void)snprintf(d->broker, sizeof(d->broker), "127.0.0.1:0");
     d->terminal = isatty(STDOUT_FILENO) != 0;
     d->kill_one = !wr_cli_has(cli, "no-kill");
-    d->pool.application = find_application(cli);
+    d->pool.application = find_application(cli, d);
     d->pool.workers = (int)workers;
     d->pool.http_file = d->http_file;
     d->pool.broker_data = data;

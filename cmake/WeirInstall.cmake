@@ -34,6 +34,22 @@ function(weir_shared_library)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endfunction()
 
+# What weir.pc says of places. It finds the prefix from where it lies itself, for
+# `cmake --install --prefix ELSEWHERE`; a folder that the user gave as absolute
+# stays where it is.
+macro(weir_pkg_config_paths)
+  file(RELATIVE_PATH WEIR_PREFIX_FROM_PC
+    "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+  string(REGEX REPLACE "/$" "" WEIR_PREFIX_FROM_PC "${WEIR_PREFIX_FROM_PC}")
+  foreach(folder LIBDIR INCLUDEDIR)
+    if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+      set(WEIR_PC_${folder} "${CMAKE_INSTALL_${folder}}")
+    else()
+      set(WEIR_PC_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+    endif()
+  endforeach()
+endmacro()
+
 function(weir_install_library)
   set(package "${CMAKE_INSTALL_LIBDIR}/cmake/weir")
   install(TARGETS weir_library EXPORT weirTargets)
@@ -46,6 +62,7 @@ function(weir_install_library)
     "${CMAKE_BINARY_DIR}/weirConfig.cmake"
     "${CMAKE_BINARY_DIR}/weirConfigVersion.cmake"
     DESTINATION "${package}")
+  weir_pkg_config_paths()
   configure_file("${CMAKE_SOURCE_DIR}/cmake/weir.pc.in" "${CMAKE_BINARY_DIR}/weir.pc" @ONLY)
   install(FILES "${CMAKE_BINARY_DIR}/weir.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/weir"

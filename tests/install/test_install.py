@@ -36,6 +36,7 @@ class Installed(unittest.TestCase):
         cls.tree = tempfile.mkdtemp(prefix="weir-install-")
         cls.prefix = os.path.join(cls.tree, "prefix")
         run(arguments.cmake, "--install", arguments.build, "--prefix", cls.prefix)
+        cls.weir = os.path.join(cls.prefix, "bin", "weir")
         cls.library = cls.find(r"libweir\.so\.0$")
         cls.libdir = os.path.dirname(cls.library)
         cls.environment = {
@@ -96,7 +97,7 @@ class Installed(unittest.TestCase):
             run(arguments.cc, *STRICT, "-fsyntax-only", f"-I{include}", source)
 
     def test_pkg_config_builds_a_program(self):
-        flags = run("pkg-config", "--define-prefix", "--cflags", "--libs", "weir", env=self.environment).split()
+        flags = run("pkg-config", "--cflags", "--libs", "weir", env=self.environment).split()
         program = os.path.join(self.tree, "by-pkg-config")
         run(arguments.cc, *STRICT, "-o", program, os.path.join(HERE, "consumer.c"), *flags)
         self.assert_works(program)
@@ -118,10 +119,31 @@ class Installed(unittest.TestCase):
         run(arguments.cmake, "--build", build)
         self.assert_works(os.path.join(build, "consumer"))
 
-    def test_the_program_and_its_manual_are_there(self):
-        version = run(os.path.join(self.prefix, "bin", "weir"), "--version")
+    def test_the_program_is_there(self):
+        version = run(self.weir, "--version")
         self.assertRegex(version, r"\d+\.\d+\.\d+")
-        self.assertTrue(self.find(r"weir\.1"))
+
+    def test_every_command_has_its_manual_page(self):
+        manuals = os.path.dirname(os.path.dirname(self.find(r"weir\.1")))
+        commands = [line[2:18].strip() for line in run(self.weir, "help").splitlines()]
+        self.assertGreater(len(commands), 10)
+        for page in ["weir", *("weir-" + command.replace(" ", "-") for command in commands)]:
+            path = os.path.join(manuals, "man1", page + ".1")
+            self.assertTrue(os.path.exists(path), path)
+            if shutil.which("man"):
+                text = run("man", "-M", manuals, page, env={**os.environ, "MANPAGER": "cat", "LC_ALL": "C"})
+                self.assertIn("EXIT STATUS", text, page)
+
+    def test_every_page_that_a_manual_refers_to_is_there(self):
+        manuals = os.path.join(os.path.dirname(self.find(r"weir\.1")))
+        for name in os.listdir(manuals):
+            with open(os.path.join(manuals, name), encoding="utf-8") as f:
+                for page in re.findall(r"^\.Xr (\S+) 1", f.read(), flags=re.M):
+                    self.assertTrue(os.path.exists(os.path.join(manuals, page + ".1")), f"{name}: {page}(1)")
+
+    def test_the_demo_finds_the_installed_word_count(self):
+        out = run(self.weir, "demo", "--seconds", "1", "--workers", "1", "--no-kill", cwd=self.tree)
+        self.assertRegex(out.splitlines()[-1], r"expected")
 
 
 if __name__ == "__main__":
