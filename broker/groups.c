@@ -262,27 +262,22 @@ static enum weir_status note_open(struct wr_groups *groups,
     return WEIR_OK;
 }
 
-/* Keeps what is in the log already. */
-static void keep(struct wr_groups *groups, struct wr_group_entry *entry,
-                 const struct wr_offset *position, int64_t producer_id)
+/* Takes all the memory that positions need, before they go to the log. */
+static enum weir_status stage(struct wr_groups *groups,
+                              struct wr_group_entry *entry,
+                              const struct wr_offset_commit *commit)
 {
-    enum weir_status status;
-    if (producer_id < 0) {
-        status = wr_offsets_put(&entry->offsets, position);
-    } else {
-        status = note_open(groups, entry, producer_id);
-        if (status == WEIR_OK) {
-            status =
-                wr_offsets_put_pending(&entry->offsets, producer_id, position);
-        }
+    enum weir_status status =
+        commit->producer_id >= 0 ? note_open(groups, entry, commit->producer_id)
+                                 : WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < commit->count; i++) {
+        status = wr_offsets_stage(&entry->offsets, commit->producer_id,
+                                  &commit->offsets[i]);
     }
     if (status != WEIR_OK) {
-        wr_log(WR_ERROR, "broker", "offset-kept-in-log-only",
-               "group=%.*s topic=%.*s partition=%d reason=\"%s\"",
-               (int)entry->group->id.len, (const char *)entry->group->id.data,
-               (int)position->topic.len, (const char *)position->topic.data,
-               position->partition, weir_status_text(status));
+        wr_offsets_drop_staged(&entry->offsets);
     }
+    return status;
 }
 
 int16_t wr_groups_commit(struct wr_groups *groups, struct wr_group_entry *entry,
@@ -291,6 +286,14 @@ int16_t wr_groups_commit(struct wr_groups *groups, struct wr_group_entry *entry,
     int16_t error = entry_partition(groups, entry);
     if (error != WR_ERR_NONE) {
         return error;
+    }
+    enum weir_status status = stage(groups, entry, commit);
+    if (status != WEIR_OK) {
+        wr_log(WR_ERROR, "broker", "offset-commit-refused",
+               "group=%.*s reason=\"%s\"", (int)entry->group->id.len,
+               (const char *)entry->group->id.data, weir_status_text(status));
+        return status == WEIR_E_INVALID ? WR_ERR_INVALID_TOPIC_EXCEPTION
+                                        : WR_ERR_COORDINATOR_NOT_AVAILABLE;
     }
     struct wr_batch_options options = WR_BATCH_PLAIN;
     if (commit->producer_id >= 0) {
@@ -307,21 +310,18 @@ int16_t wr_groups_commit(struct wr_groups *groups, struct wr_group_entry *entry,
     }
     int64_t base = 0;
     error = append(groups, entry, &base);
+    if (error == WR_ERR_NONE) {
+        wr_offsets_accept_staged(&entry->offsets, base);
+        return error;
+    }
+    wr_offsets_drop_staged(&entry->offsets);
     if (error == WR_ERR_MESSAGE_TOO_LARGE) {
         return WR_ERR_INVALID_COMMIT_OFFSET_SIZE;
     }
     if (error == WR_ERR_KAFKA_STORAGE_ERROR) {
         return WR_ERR_COORDINATOR_NOT_AVAILABLE;
     }
-    if (error != WR_ERR_NONE) {
-        return error; /* of the producer: its epoch is old */
-    }
-    for (size_t i = 0; i < commit->count; i++) {
-        struct wr_offset position = commit->offsets[i];
-        position.log_offset = base + (int64_t)i;
-        keep(groups, entry, &position, commit->producer_id);
-    }
-    return WR_ERR_NONE;
+    return error; /* of the producer: its epoch is old */
 }
 
 int16_t wr_groups_forget_offset(struct wr_groups *groups,
@@ -507,10 +507,15 @@ static enum weir_status replay_read(struct replay *replay, int32_t partition,
         (void)wr_offsets_remove(&entry->offsets, record->position.topic,
                                 record->position.partition);
     } else {
-        keep(groups, entry, &record->position,
-             wr_batch_is_transactional(batch) ? batch->producer_id : -1);
+        struct wr_offset_commit commit = {
+            .offsets = &record->position,
+            .count = 1,
+            .producer_id =
+                wr_batch_is_transactional(batch) ? batch->producer_id : -1};
+        status = stage(groups, entry, &commit);
+        wr_offsets_accept_staged(&entry->offsets, record->position.log_offset);
     }
-    return WEIR_OK;
+    return status;
 }
 
 static void replay_record(void *context, int32_t partition,

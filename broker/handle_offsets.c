@@ -243,7 +243,7 @@ topic_of(struct wr_offset_fetch_response_group *out, struct weir_bytes name)
 static bool fetch_all(const struct fetch *fetch,
                       struct wr_offset_fetch_response_group *out)
 {
-    size_t count = fetch->offsets ? fetch->offsets->committed.count : 0;
+    size_t count = fetch->offsets ? fetch->offsets->count : 0;
     out->topics = wr_request_take(fetch->request, count, sizeof(*out->topics));
     if (!out->topics) {
         return false;

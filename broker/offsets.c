@@ -1,19 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Positions by topic and partition. The key of the table is the partition as
- * four bytes, then the topic's name. A pending position is moved, not copied,
- * into the committed table when its transaction commits, so that the end of a
- * transaction needs memory for the table's slots only. */
+ * Positions by topic and partition. A place of the table has the committed
+ * position and those of open transactions; it lives while there is any. The key
+ * is the partition as four bytes, then the topic's name.
+ *
+ *   staged -> committed                        a plain commit
+ *   staged -> of a transaction -> committed    the transaction commits
+ *                              -> dropped      it aborts
+ *
+ * Memory is taken for staging only. A commit marker stands in the log when it
+ * gets here: a position of it that were lost then would be lost for good. */
 #include "broker/offsets.h"
 
 #include "broker/owned.h"
 
 #define TOPIC_BYTES_MAX 249
 
-struct wr_offsets_pending {
-    struct wr_offsets_pending *next;
+struct place {
+    struct wr_offsets_position *committed; /* owned; or NULL */
+    struct wr_offsets_position *open;      /* lent by transactions, `beside` */
+    size_t staged;                         /* positions that will come here */
+};
+
+struct wr_offsets_position {
+    struct wr_offsets_position *next;   /* of its transaction, or staged */
+    struct wr_offsets_position *beside; /* of its place, other transactions' */
+    struct place *place;
+    struct wr_offsets_txn *txn; /* NULL: none */
+    struct wr_offset offset;    /* with bytes of its own */
+};
+
+struct wr_offsets_txn {
+    struct wr_offsets_txn *next;
     int64_t producer_id;
-    struct wr_map positions; /* key -> wr_offset, owned */
+    struct wr_offsets_position *positions; /* owned; one a place */
+    size_t staged;                         /* positions that will come here */
 };
 
 struct key {
@@ -33,21 +54,60 @@ static bool key_make(struct key *key, struct weir_bytes topic,
     return true;
 }
 
-static void offset_free(struct wr_offset *offset)
+static struct place *place_find(const struct wr_offsets *offsets,
+                                struct weir_bytes topic, int32_t partition)
 {
-    if (offset) {
-        wr_owned_free(&offset->topic);
-        wr_owned_free(&offset->metadata);
-        free(offset);
+    struct key key;
+    return key_make(&key, topic, partition)
+               ? wr_map_get(&offsets->places, weir_bytes(key.bytes, key.len))
+               : NULL;
+}
+
+static enum weir_status place_make(struct wr_offsets *offsets,
+                                   struct weir_bytes topic, int32_t partition,
+                                   struct place **out)
+{
+    struct key key;
+    if (!key_make(&key, topic, partition)) {
+        return WEIR_E_INVALID;
+    }
+    struct weir_bytes at = weir_bytes(key.bytes, key.len);
+    *out = wr_map_get(&offsets->places, at);
+    if (*out) {
+        return WEIR_OK;
+    }
+    struct place *place = calloc(1, sizeof(*place));
+    if (!place) {
+        return WEIR_E_NOMEM;
+    }
+    enum weir_status status = wr_map_put(&offsets->places, at, place, NULL);
+    if (status != WEIR_OK) {
+        free(place);
+        return status;
+    }
+    *out = place;
+    return WEIR_OK;
+}
+
+/* Frees a place that nothing needs. */
+static void place_release(struct wr_offsets *offsets, struct place *place,
+                          struct weir_bytes topic, int32_t partition)
+{
+    struct key key;
+    if (!place->committed && !place->open && place->staged == 0 &&
+        key_make(&key, topic, partition)) {
+        (void)wr_map_remove(&offsets->places, weir_bytes(key.bytes, key.len));
+        free(place);
     }
 }
 
-static struct wr_offset *offset_copy(const struct wr_offset *from)
+static struct wr_offsets_position *position_new(const struct wr_offset *from)
 {
-    struct wr_offset *offset = malloc(sizeof(*offset));
-    if (!offset) {
+    struct wr_offsets_position *position = calloc(1, sizeof(*position));
+    if (!position) {
         return NULL;
     }
+    struct wr_offset *offset = &position->offset;
     *offset = *from;
     offset->topic = WEIR_NULL;
     offset->metadata = WEIR_NULL;
@@ -55,182 +115,284 @@ static struct wr_offset *offset_copy(const struct wr_offset *from)
         from->metadata.data ? from->metadata : weir_text("");
     if (wr_owned_set(&offset->topic, from->topic) != WEIR_OK ||
         wr_owned_set(&offset->metadata, metadata) != WEIR_OK) {
-        offset_free(offset);
+        wr_owned_free(&offset->topic);
+        free(position);
         return NULL;
     }
-    return offset;
+    return position;
 }
 
-static void positions_done(struct wr_map *positions)
+static void position_free(struct wr_offsets_position *position)
 {
-    size_t cursor = 0;
-    void *value;
-    while (wr_map_next(positions, &cursor, NULL, &value)) {
-        offset_free(value);
+    if (position) {
+        wr_owned_free(&position->offset.topic);
+        wr_owned_free(&position->offset.metadata);
+        free(position);
     }
-    wr_map_done(positions);
 }
 
-/* Puts an offset (taken, unless this fails) where there is none or an older
- * one. */
-static enum weir_status positions_put_take(struct wr_map *positions,
-                                           struct wr_offset *offset)
+/* Frees a position that its place no longer has, and the place if it was the
+ * last there. */
+static void position_drop(struct wr_offsets *offsets,
+                          struct wr_offsets_position *position)
 {
-    struct key key;
-    if (!key_make(&key, offset->topic, offset->partition)) {
-        return WEIR_E_INVALID;
-    }
-    struct weir_bytes at = weir_bytes(key.bytes, key.len);
-    const struct wr_offset *now = wr_map_get(positions, at);
-    if (now && now->log_offset > offset->log_offset) {
-        offset_free(offset);
-        return WEIR_OK;
-    }
-    void *former = NULL;
-    enum weir_status status = wr_map_put(positions, at, offset, &former);
-    if (status == WEIR_OK) {
-        offset_free(former);
-    }
-    return status;
+    place_release(offsets, position->place, position->offset.topic,
+                  position->offset.partition);
+    position_free(position);
 }
 
-static enum weir_status positions_put(struct wr_map *positions,
-                                      const struct wr_offset *from)
+/* The newer of two by place in the log stays. */
+static void commit(struct wr_offsets *offsets,
+                   struct wr_offsets_position *position)
 {
-    struct key key;
-    if (!key_make(&key, from->topic, from->partition)) {
-        return WEIR_E_INVALID;
+    struct place *place = position->place;
+    if (place->committed &&
+        place->committed->offset.log_offset > position->offset.log_offset) {
+        position_drop(offsets, position);
+        return;
     }
-    struct wr_offset *offset = offset_copy(from);
+    offsets->count += place->committed ? 0 : 1;
+    position_free(place->committed);
+    place->committed = position;
+    position->txn = NULL;
+    position->next = NULL;
+}
+
+/* ---- transactions ---------------------------------------------------------
+ */
+
+static struct wr_offsets_txn **txn_find(struct wr_offsets *offsets,
+                                        int64_t producer_id)
+{
+    struct wr_offsets_txn **at = &offsets->txns;
+    while (*at && (*at)->producer_id != producer_id) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static struct wr_offsets_txn *txn_make(struct wr_offsets *offsets,
+                                       int64_t producer_id)
+{
+    struct wr_offsets_txn **at = txn_find(offsets, producer_id);
+    if (!*at) {
+        *at = calloc(1, sizeof(**at));
+        if (*at) {
+            (*at)->producer_id = producer_id;
+        }
+    }
+    return *at;
+}
+
+/* Frees a transaction that has nothing here. */
+static void txn_release(struct wr_offsets *offsets, struct wr_offsets_txn *txn)
+{
+    if (!txn->positions && txn->staged == 0) {
+        *txn_find(offsets, txn->producer_id) = txn->next;
+        free(txn);
+    }
+}
+
+/* Takes a position in; the same transaction's former one there is replaced. */
+static void txn_add(struct wr_offsets_position *position)
+{
+    struct wr_offsets_position *former = position->place->open;
+    while (former && former->txn != position->txn) {
+        former = former->beside;
+    }
+    if (former) {
+        struct wr_offset older = former->offset;
+        former->offset = position->offset;
+        position->offset = older;
+        position_free(position);
+        return;
+    }
+    position->beside = position->place->open;
+    position->place->open = position;
+    position->next = position->txn->positions;
+    position->txn->positions = position;
+}
+
+static void place_close(struct wr_offsets_position *position)
+{
+    struct wr_offsets_position **at = &position->place->open;
+    while (*at != position) {
+        at = &(*at)->beside;
+    }
+    *at = position->beside;
+    position->beside = NULL;
+}
+
+bool wr_offsets_end_txn(struct wr_offsets *offsets, int64_t producer_id,
+                        bool committed)
+{
+    struct wr_offsets_txn *txn = *txn_find(offsets, producer_id);
+    if (!txn) {
+        return false;
+    }
+    struct wr_offsets_position *position = txn->positions;
+    txn->positions = NULL;
+    while (position) {
+        struct wr_offsets_position *next = position->next;
+        place_close(position);
+        if (committed) {
+            commit(offsets, position);
+        } else {
+            position_drop(offsets, position);
+        }
+        position = next;
+    }
+    txn_release(offsets, txn);
+    return true;
+}
+
+/* ---- staging --------------------------------------------------------------
+ */
+
+enum weir_status wr_offsets_stage(struct wr_offsets *offsets,
+                                  int64_t producer_id,
+                                  const struct wr_offset *from)
+{
+    struct place *place = NULL;
     enum weir_status status =
-        offset ? positions_put_take(positions, offset) : WEIR_E_NOMEM;
+        place_make(offsets, from->topic, from->partition, &place);
     if (status != WEIR_OK) {
-        offset_free(offset);
+        return status;
     }
-    return status;
+    struct wr_offsets_position *position = position_new(from);
+    struct wr_offsets_txn *txn =
+        position && producer_id >= 0 ? txn_make(offsets, producer_id) : NULL;
+    if (!position || (producer_id >= 0 && !txn)) {
+        place_release(offsets, place, from->topic, from->partition);
+        position_free(position);
+        return WEIR_E_NOMEM;
+    }
+    place->staged++;
+    position->place = place;
+    if (txn) {
+        txn->staged++;
+        position->txn = txn;
+    }
+    *offsets->staged_end = position;
+    offsets->staged_end = &position->next;
+    return WEIR_OK;
 }
+
+/* The oldest of what is staged, or NULL. */
+static struct wr_offsets_position *unstage(struct wr_offsets *offsets)
+{
+    struct wr_offsets_position *position = offsets->staged;
+    if (position) {
+        offsets->staged = position->next;
+        if (!offsets->staged) {
+            offsets->staged_end = &offsets->staged;
+        }
+        position->next = NULL;
+        position->place->staged--;
+        if (position->txn) {
+            position->txn->staged--;
+        }
+    }
+    return position;
+}
+
+void wr_offsets_accept_staged(struct wr_offsets *offsets, int64_t log_offset)
+{
+    struct wr_offsets_position *position;
+    while ((position = unstage(offsets)) != NULL) {
+        position->offset.log_offset = log_offset++;
+        if (position->txn) {
+            txn_add(position);
+        } else {
+            commit(offsets, position);
+        }
+    }
+}
+
+void wr_offsets_drop_staged(struct wr_offsets *offsets)
+{
+    struct wr_offsets_position *position;
+    while ((position = unstage(offsets)) != NULL) {
+        if (position->txn) {
+            txn_release(offsets, position->txn);
+        }
+        position_drop(offsets, position);
+    }
+}
+
+/* ---- the table ------------------------------------------------------------
+ */
 
 void wr_offsets_init(struct wr_offsets *offsets)
 {
-    wr_map_init(&offsets->committed);
-    offsets->pending = NULL;
+    wr_map_init(&offsets->places);
+    offsets->count = 0;
+    offsets->txns = NULL;
+    offsets->staged = NULL;
+    offsets->staged_end = &offsets->staged;
 }
 
 void wr_offsets_done(struct wr_offsets *offsets)
 {
-    positions_done(&offsets->committed);
-    while (offsets->pending) {
-        struct wr_offsets_pending *pending = offsets->pending;
-        offsets->pending = pending->next;
-        positions_done(&pending->positions);
-        free(pending);
+    wr_offsets_drop_staged(offsets);
+    while (offsets->txns) {
+        (void)wr_offsets_end_txn(offsets, offsets->txns->producer_id, false);
     }
-}
-
-enum weir_status wr_offsets_put(struct wr_offsets *offsets,
-                                const struct wr_offset *from)
-{
-    return positions_put(&offsets->committed, from);
-}
-
-enum weir_status wr_offsets_put_pending(struct wr_offsets *offsets,
-                                        int64_t producer_id,
-                                        const struct wr_offset *from)
-{
-    struct wr_offsets_pending *pending = offsets->pending;
-    while (pending && pending->producer_id != producer_id) {
-        pending = pending->next;
-    }
-    if (!pending) {
-        pending = calloc(1, sizeof(*pending));
-        if (!pending) {
-            return WEIR_E_NOMEM;
-        }
-        pending->producer_id = producer_id;
-        wr_map_init(&pending->positions);
-        pending->next = offsets->pending;
-        offsets->pending = pending;
-    }
-    return positions_put(&pending->positions, from);
-}
-
-bool wr_offsets_end_txn(struct wr_offsets *offsets, int64_t producer_id,
-                        bool commit)
-{
-    struct wr_offsets_pending **at = &offsets->pending;
-    while (*at && (*at)->producer_id != producer_id) {
-        at = &(*at)->next;
-    }
-    struct wr_offsets_pending *pending = *at;
-    if (!pending) {
-        return false;
-    }
-    *at = pending->next;
     size_t cursor = 0;
     void *value;
-    while (commit && wr_map_next(&pending->positions, &cursor, NULL, &value)) {
-        if (positions_put_take(&offsets->committed, value) != WEIR_OK) {
-            offset_free(value);
-        }
+    while (wr_map_next(&offsets->places, &cursor, NULL, &value)) {
+        struct place *place = value;
+        position_free(place->committed);
+        free(place);
     }
-    if (commit) {
-        wr_map_done(&pending->positions); /* the positions have moved */
-    } else {
-        positions_done(&pending->positions);
-    }
-    free(pending);
-    return true;
+    wr_map_done(&offsets->places);
 }
 
 const struct wr_offset *wr_offsets_get(const struct wr_offsets *offsets,
                                        struct weir_bytes topic,
                                        int32_t partition)
 {
-    struct key key;
-    return key_make(&key, topic, partition)
-               ? wr_map_get(&offsets->committed, weir_bytes(key.bytes, key.len))
-               : NULL;
+    const struct place *place = place_find(offsets, topic, partition);
+    return place && place->committed ? &place->committed->offset : NULL;
 }
 
 bool wr_offsets_unstable(const struct wr_offsets *offsets,
                          struct weir_bytes topic, int32_t partition)
 {
-    struct key key;
-    if (!key_make(&key, topic, partition)) {
-        return false;
-    }
-    for (const struct wr_offsets_pending *p = offsets->pending; p;
-         p = p->next) {
-        if (wr_map_get(&p->positions, weir_bytes(key.bytes, key.len))) {
-            return true;
-        }
-    }
-    return false;
+    const struct place *place = place_find(offsets, topic, partition);
+    return place && place->open;
 }
 
 bool wr_offsets_remove(struct wr_offsets *offsets, struct weir_bytes topic,
                        int32_t partition)
 {
-    struct key key;
-    if (!key_make(&key, topic, partition)) {
+    struct place *place = place_find(offsets, topic, partition);
+    struct wr_offsets_position *position = place ? place->committed : NULL;
+    if (!position) {
         return false;
     }
-    struct wr_offset *former =
-        wr_map_remove(&offsets->committed, weir_bytes(key.bytes, key.len));
-    offset_free(former);
-    return former != NULL;
+    place->committed = NULL;
+    offsets->count--;
+    position_drop(offsets, position);
+    return true;
 }
 
 bool wr_offsets_next(const struct wr_offsets *offsets, size_t *cursor,
                      const struct wr_offset **out)
 {
     void *value = NULL;
-    bool more = wr_map_next(&offsets->committed, cursor, NULL, &value);
-    *out = value;
-    return more;
+    while (wr_map_next(&offsets->places, cursor, NULL, &value)) {
+        const struct place *place = value;
+        if (place->committed) {
+            *out = &place->committed->offset;
+            return true;
+        }
+    }
+    *out = NULL;
+    return false;
 }
 
 bool wr_offsets_is_empty(const struct wr_offsets *offsets)
 {
-    return offsets->committed.count == 0 && !offsets->pending;
+    return offsets->places.count == 0;
 }

@@ -22,26 +22,34 @@ struct wr_offset {
     int64_t log_offset; /* where the log has it */
 };
 
-struct wr_offsets_pending; /* positions of one open transaction */
+struct wr_offsets_position; /* a wr_offset and where it stands */
+struct wr_offsets_txn;      /* the positions of one open transaction */
 
 struct wr_offsets {
-    struct wr_map committed;            /* topic and partition -> wr_offset */
-    struct wr_offsets_pending *pending; /* one an open transaction */
+    struct wr_map places; /* topic and partition -> what is known of them */
+    size_t count;         /* committed positions */
+    struct wr_offsets_txn *txns;
+    struct wr_offsets_position *staged, **staged_end;
 };
 
 void wr_offsets_init(struct wr_offsets *offsets);
 void wr_offsets_done(struct wr_offsets *offsets);
-/** Stores a committed position (copied), unless a newer one is there.
- *  Errors: WEIR_E_NOMEM, WEIR_E_INVALID (topic's length, partition). */
-WEIR_MUST_CHECK enum weir_status wr_offsets_put(struct wr_offsets *offsets,
-                                                const struct wr_offset *from);
-/** As wr_offsets_put, but it counts only when the producer's transaction
- *  commits. */
-WEIR_MUST_CHECK enum weir_status
-wr_offsets_put_pending(struct wr_offsets *offsets, int64_t producer_id,
-                       const struct wr_offset *from);
-/** Ends the producer's transaction; false when it had nothing here. Without
- *  memory a position may be missing until the next start: the log has it. */
+/** Takes the memory that a position will need until it is committed or dropped
+ *  (copied; not visible yet), so that once it is in the log nothing can fail.
+ *  @param producer_id of its open transaction; -1: none
+ *  Errors: WEIR_E_NOMEM, WEIR_E_INVALID (topic's length, partition); what was
+ *  staged before stays staged. */
+WEIR_MUST_CHECK enum weir_status wr_offsets_stage(struct wr_offsets *offsets,
+                                                  int64_t producer_id,
+                                                  const struct wr_offset *from);
+/** What was staged stands in the log, in order from log_offset on: without a
+ *  transaction it is committed unless a newer position is there, else it waits
+ *  for wr_offsets_end_txn. */
+void wr_offsets_accept_staged(struct wr_offsets *offsets, int64_t log_offset);
+/** Forgets what was staged. */
+void wr_offsets_drop_staged(struct wr_offsets *offsets);
+/** Ends the producer's transaction: its positions are committed, unless a newer
+ *  one is there, or dropped. Needs no memory. False: it had nothing here. */
 bool wr_offsets_end_txn(struct wr_offsets *offsets, int64_t producer_id,
                         bool commit);
 /** The committed position, or NULL. Lent until the next change. */
@@ -58,7 +66,7 @@ bool wr_offsets_remove(struct wr_offsets *offsets, struct weir_bytes topic,
  *  the current one is allowed. */
 bool wr_offsets_next(const struct wr_offsets *offsets, size_t *cursor,
                      const struct wr_offset **out);
-/** Neither committed nor pending positions. */
+/** No positions: committed, of a transaction, or staged. */
 bool wr_offsets_is_empty(const struct wr_offsets *offsets);
 
 #endif
