@@ -333,6 +333,20 @@ int64_t wr_options_int(const struct wr_options *options, const char *name)
     return v;
 }
 
+const char *wr_options_plain(const struct wr_options *options, const char *name,
+                             char buf[WR_OPTIONS_PLAIN])
+{
+    const char *text = wr_options_text(options, name);
+    const struct wr_option *row = row_of(options, name);
+    const struct unit *units = row ? units_of(row->type) : NULL;
+    int64_t v;
+    if (!text || !units || !parse_number(text, units, &v)) {
+        return text;
+    }
+    snprintf(buf, WR_OPTIONS_PLAIN, "%lld", (long long)v);
+    return buf;
+}
+
 bool wr_options_bool(const struct wr_options *options, const char *name)
 {
     const char *text = wr_options_text(options, name);

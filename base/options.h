@@ -76,6 +76,11 @@ WEIR_MUST_CHECK enum weir_status wr_options_parse(struct wr_options *options,
  * value. */
 const char *wr_options_text(const struct wr_options *options, const char *name);
 int64_t wr_options_int(const struct wr_options *options, const char *name);
+/** As wr_options_text, but a number without its unit, for readers that know
+ *  none: "7d" is "604800000". `buf` may be what is returned. */
+#define WR_OPTIONS_PLAIN 24
+const char *wr_options_plain(const struct wr_options *options, const char *name,
+                             char buf[WR_OPTIONS_PLAIN]);
 bool wr_options_bool(const struct wr_options *options, const char *name);
 /** Whether it was set by someone (not the default). */
 bool wr_options_is_set(const struct wr_options *options, const char *name);

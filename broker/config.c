@@ -181,9 +181,11 @@ int16_t wr_topic_option_set(struct wr_options *options, const char *name,
 const char *wr_topic_option_value(const struct wr_options *broker,
                                   const struct wr_options *options,
                                   const struct wr_topic_option *row,
-                                  enum wr_config_source *out_source)
+                                  enum wr_config_source *out_source,
+                                  char buf[WR_OPTIONS_PLAIN])
 {
-    const char *own = options ? wr_options_text(options, row->name) : NULL;
+    const char *own =
+        options ? wr_options_plain(options, row->name, buf) : NULL;
     if (own) {
         *out_source = WR_SOURCE_TOPIC;
         return own;
@@ -195,7 +197,7 @@ const char *wr_topic_option_value(const struct wr_options *broker,
     *out_source = wr_options_is_set(broker, row->broker_name)
                       ? WR_SOURCE_STATIC
                       : WR_SOURCE_DEFAULT;
-    return wr_options_text(broker, row->broker_name);
+    return wr_options_plain(broker, row->broker_name, buf);
 }
 
 static int64_t number(const struct wr_options *broker,

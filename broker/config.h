@@ -45,12 +45,14 @@ WEIR_MUST_CHECK enum weir_status wr_topic_options_new(struct wr_options **out);
  *  unknown name, value out of range, control characters. */
 int16_t wr_topic_option_set(struct wr_options *options, const char *name,
                             const char *value, struct weir_error *err);
-/** The value in force, its source, and the value and source it would have
- *  without the topic's own. `options` may be NULL. */
+/** The value in force and its source; with `options` NULL those that it would
+ *  have without the topic's own. Numbers are without units, since Kafka's
+ *  clients read them as numbers; `buf` may be what is returned. */
 const char *wr_topic_option_value(const struct wr_options *broker,
                                   const struct wr_options *options,
                                   const struct wr_topic_option *row,
-                                  enum wr_config_source *out_source);
+                                  enum wr_config_source *out_source,
+                                  char buf[WR_OPTIONS_PLAIN]);
 /** What the options mean to a log. `options` may be NULL. */
 struct wr_log_config wr_topic_log_config(const struct wr_options *broker,
                                          const struct wr_options *options);

@@ -62,14 +62,23 @@ static bool is_wanted(const asked_resource *asked, const char *name)
     return asked->configuration_keys_count < 0;
 }
 
-static void add_synonym(shown_config *config, const char *name,
-                        const char *value, enum wr_config_source source)
+/* One value of a topic's setting: its own, or what it has without. */
+static bool add_synonym(struct wr_request *request,
+                        const struct wr_options *own,
+                        const struct wr_topic_option *row, shown_config *config)
 {
     struct wr_describe_configs_response_synonym *s =
         &config->synonyms[config->synonyms_count++];
-    s->name = weir_text(name);
-    s->value = weir_text(value);
+    char number[WR_OPTIONS_PLAIN];
+    enum wr_config_source source;
+    s->value =
+        keep_text(request, wr_topic_option_value(request->broker->options, own,
+                                                 row, &source, number));
+    s->name = weir_text(source != WR_SOURCE_TOPIC && row->broker_name
+                            ? row->broker_name
+                            : row->name);
     s->source = (int8_t)source;
+    return s->value.data != NULL;
 }
 
 /* The values that would be in force one after the other. */
@@ -79,20 +88,10 @@ static bool topic_synonyms(struct wr_request *request,
                            shown_config *config)
 {
     config->synonyms = wr_request_calloc(request, 2, sizeof(*config->synonyms));
-    if (!config->synonyms) {
-        return false;
-    }
-    enum wr_config_source source;
-    const struct wr_options *broker = request->broker->options;
-    const char *value =
-        wr_topic_option_value(broker, topic->options, row, &source);
-    if (source == WR_SOURCE_TOPIC) {
-        add_synonym(config, row->name, value, source);
-        value = wr_topic_option_value(broker, NULL, row, &source);
-    }
-    add_synonym(config, row->broker_name ? row->broker_name : row->name, value,
-                source);
-    return true;
+    return config->synonyms &&
+           (config->config_source != WR_SOURCE_TOPIC ||
+            add_synonym(request, topic->options, row, config)) &&
+           add_synonym(request, NULL, row, config);
 }
 
 static bool show_topic(struct wr_request *request, const asked_resource *asked,
@@ -114,14 +113,18 @@ static bool show_topic(struct wr_request *request, const asked_resource *asked,
         }
         shown_config *config = &out->configs[out->configs_count++];
         enum wr_config_source source;
+        char number[WR_OPTIONS_PLAIN];
         config->name = weir_text(row->name);
-        config->value = weir_text(wr_topic_option_value(
-            request->broker->options, topic->options, row, &source));
+        config->value =
+            keep_text(request, wr_topic_option_value(request->broker->options,
+                                                     topic->options, row,
+                                                     &source, number));
         config->config_source = (int8_t)source;
         config->is_default = source != WR_SOURCE_TOPIC;
         config->config_type = (int8_t)row->type;
-        if (body->include_synonyms &&
-            !topic_synonyms(request, topic, row, config)) {
+        if (!config->value.data ||
+            (body->include_synonyms &&
+             !topic_synonyms(request, topic, row, config))) {
             return false;
         }
     }
@@ -164,8 +167,13 @@ static bool show_broker(struct wr_request *request, const asked_resource *asked,
         }
         shown_config *config = &out->configs[out->configs_count++];
         bool set = wr_options_is_set(options, row->name);
+        char number[WR_OPTIONS_PLAIN];
         config->name = weir_text(row->name);
-        config->value = weir_text(wr_options_text(options, row->name));
+        const char *value = wr_options_plain(options, row->name, number);
+        config->value = keep_text(request, value);
+        if (value && !config->value.data) {
+            return false;
+        }
         config->read_only = true;
         config->is_default = !set;
         config->config_source =
@@ -332,8 +340,9 @@ static int16_t apply(struct wr_request *request, struct wr_options **set,
                           "Append and subtract need a setting that is a list.");
         }
         enum wr_config_source source;
-        const char *now =
-            wr_topic_option_value(request->broker->options, *set, row, &source);
+        char number[WR_OPTIONS_PLAIN];
+        const char *now = wr_topic_option_value(request->broker->options, *set,
+                                                row, &source, number);
         value =
             list_change(request, now, value, change->operation == OP_APPEND);
         if (!value) {

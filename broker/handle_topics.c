@@ -141,11 +141,16 @@ static void answer_configs(struct wr_request *request,
     out->configs_count = out->configs ? (int32_t)n : 0;
     for (size_t i = 0; out->configs && i < n; i++) {
         enum wr_config_source source;
+        char number[WR_OPTIONS_PLAIN];
         const char *value = wr_topic_option_value(request->broker->options,
                                                   topic ? topic->options : NULL,
-                                                  &rows[i], &source);
+                                                  &rows[i], &source, number);
         out->configs[i].name = weir_text(rows[i].name);
-        out->configs[i].value = weir_text(value);
+        if (wr_arena_copy(&request->arena, weir_text(value),
+                          &out->configs[i].value) != WEIR_OK) {
+            out->configs_count = 0;
+            return;
+        }
         out->configs[i].config_source = (int8_t)source;
     }
 }

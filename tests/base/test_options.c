@@ -66,6 +66,20 @@ static void defaults_hold_until_something_is_set(void **state)
     assert_false(wr_options_bool(options, "state.fast"));
 }
 
+static void a_plain_number_has_no_unit(void **state)
+{
+    (void)state;
+    char buf[WR_OPTIONS_PLAIN];
+    set("commit.interval.ms", "2m");
+    assert_string_equal(wr_options_plain(options, "commit.interval.ms", buf),
+                        "120000");
+    set("cache.bytes", "-1");
+    assert_string_equal(wr_options_plain(options, "cache.bytes", buf), "-1");
+    set("state.fast", "true");
+    assert_string_equal(wr_options_plain(options, "state.fast", buf), "true");
+    assert_null(wr_options_plain(options, "application.id", buf));
+}
+
 static void units_are_understood(void **state)
 {
     (void)state;
@@ -321,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OPTIONS(defaults_hold_until_something_is_set),
         OPTIONS(units_are_understood),
+        OPTIONS(a_plain_number_has_no_unit),
         OPTIONS(bad_values_name_place_option_and_what_is_wanted),
         OPTIONS(an_unknown_name_is_refused_with_the_nearest_one),
         OPTIONS(pairs_split_at_the_first_equal_sign),

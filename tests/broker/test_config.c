@@ -35,7 +35,9 @@ static void every_topic_setting_has_a_default(void **state)
          row++) {
         enum wr_config_source source;
         struct wr_options *own;
-        const char *value = wr_topic_option_value(options, NULL, row, &source);
+        char number[WR_OPTIONS_PLAIN];
+        const char *value =
+            wr_topic_option_value(options, NULL, row, &source, number);
         assert_non_null(value);
         assert_int_equal(source, WR_SOURCE_DEFAULT);
         assert_int_equal(wr_topic_options_new(&own), WEIR_OK);

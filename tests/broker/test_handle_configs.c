@@ -89,7 +89,7 @@ static int16_t change(const char *key, const char *value, int8_t operation)
 static void values_say_where_they_come_from(void **state)
 {
     (void)state;
-    assert_value("segment.bytes", "1g", 5);
+    assert_value("segment.bytes", "1073741824", 5);
     assert_value("retention.ms", "5000", 4);
     assert_value("min.insync.replicas", "1", 5);
     assert_int_equal(change("retention.ms", "777", 0), 0);
@@ -101,6 +101,21 @@ static void values_say_where_they_come_from(void **state)
         wr_bytes_equal_text(r.configs[0].synonyms[1].name, "log.retention.ms"));
     assert_int_equal(change("retention.ms", NULL, 1), 0);
     assert_value("retention.ms", "5000", 4);
+}
+
+static void numbers_have_no_units(void **state)
+{
+    (void)state;
+    assert_value("segment.bytes", "1073741824", 5); /* "1g" in our table */
+    assert_int_equal(change("retention.ms", "2d", 0), 0);
+    assert_value("retention.ms", "172800000", 1);
+    struct wr_describe_configs_response_resource r =
+        describe(2, "t", "retention.ms");
+    assert_true(
+        wr_bytes_equal_text(r.configs[0].synonyms[0].value, "172800000"));
+    assert_int_equal(change("retention.ms", NULL, 1), 0);
+    r = describe(4, "1", "log.segment.bytes");
+    assert_true(wr_bytes_equal_text(r.configs[0].value, "1073741824"));
 }
 
 static void lists_are_added_to_and_taken_from(void **state)
@@ -190,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_say_where_they_come_from),
+        cmocka_unit_test(numbers_have_no_units),
         cmocka_unit_test(lists_are_added_to_and_taken_from),
         cmocka_unit_test(bad_changes_change_nothing),
         cmocka_unit_test(alter_configs_replaces_everything),
