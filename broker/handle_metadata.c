@@ -60,6 +60,12 @@ static bool fill_topic(struct wr_request *request,
     return fill_partitions(request, out, topic);
 }
 
+/* Java's clients leave an empty name beside the id that they ask for. */
+static bool by_id(const struct wr_metadata_request_topic *asked)
+{
+    return !asked->name.data || !wr_uuid_is_zero(asked->topic_id);
+}
+
 /* The topic asked for, made when that is wanted; NULL with *out_error. */
 static struct wr_topic *ask(struct wr_request *request,
                             const struct wr_metadata_request_topic *asked,
@@ -67,7 +73,7 @@ static struct wr_topic *ask(struct wr_request *request,
 {
     const struct wr_metadata_request *body = request->body;
     struct wr_broker *broker = request->broker;
-    if (!asked->name.data) {
+    if (by_id(asked)) {
         *out_error = WR_ERR_UNKNOWN_TOPIC_ID;
         return wr_topics_find_id(broker->topics, asked->topic_id);
     }
@@ -105,7 +111,9 @@ static bool fill_asked(struct wr_request *request,
         struct wr_topic *topic = ask(request, asked, &error);
         if (!topic) {
             out->topics[i].error_code = error;
-            out->topics[i].name = asked->name;
+            if (!by_id(asked)) {
+                out->topics[i].name = asked->name;
+            }
             out->topics[i].topic_id = asked->topic_id;
             out->topics[i].topic_authorized_operations = NOT_ASKED;
         } else if (!fill_topic(request, &out->topics[i], topic)) {

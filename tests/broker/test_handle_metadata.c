@@ -85,9 +85,14 @@ static void a_topic_is_found_by_its_id(void **state)
     q.topics_count = 1;
     test_client_call(&client, WR_API_METADATA, 12, &q, &r);
     assert_true(wr_bytes_equal_text(r.topics[0].name, "by-id"));
+    topic.name = weir_text(""); /* as Java's Admin sends it */
+    test_client_call(&client, WR_API_METADATA, 12, &q, &r);
+    assert_int_equal(r.topics[0].error_code, 0);
+    assert_true(wr_bytes_equal_text(r.topics[0].name, "by-id"));
     topic.topic_id.b[3] ^= 1;
     test_client_call(&client, WR_API_METADATA, 12, &q, &r);
     assert_int_equal(r.topics[0].error_code, WR_ERR_UNKNOWN_TOPIC_ID);
+    assert_null(r.topics[0].name.data);
 }
 
 static void a_cluster_is_one_broker(void **state)
