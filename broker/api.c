@@ -56,6 +56,7 @@ static struct wr_api apis[] = {
     ROW(DESCRIBE_PRODUCERS, 0, 0, wr_handle_describe_producers),
     ROW(DESCRIBE_TRANSACTIONS, 0, 0, wr_handle_describe_transactions),
     ROW(LIST_TRANSACTIONS, 0, 1, wr_handle_list_transactions),
+    ROW(CONSUMER_GROUP_HEARTBEAT, 0, 1, wr_handle_consumer_group_heartbeat),
     ROW(DESCRIBE_TOPIC_PARTITIONS, 0, 0, wr_handle_describe_topic_partitions),
 };
 

@@ -77,6 +77,7 @@ void wr_handle_add_offsets_to_txn(struct wr_request *request);
 void wr_handle_end_txn(struct wr_request *request);
 void wr_handle_txn_offset_commit(struct wr_request *request);
 void wr_handle_describe_transactions(struct wr_request *request);
+void wr_handle_consumer_group_heartbeat(struct wr_request *request);
 void wr_handle_list_transactions(struct wr_request *request);
 void wr_handle_write_txn_markers(struct wr_request *request);
 

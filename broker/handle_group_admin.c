@@ -8,7 +8,10 @@
 #include "broker/errors.h"
 #include "broker/groups.h"
 
-#define NOT_ASKED INT32_MIN /* of authorised operations */
+/* Bits of Kafka's ACL operations; without authorization everything is allowed.
+ */
+#define GROUP_OPERATIONS 0x0d48 /* read, delete, describe, both config ones */
+#define NOT_ASKED        INT32_MIN
 
 /* ---- find coordinator ---------------------------------------------------- */
 
@@ -172,7 +175,11 @@ static bool describe_one(struct wr_request *request, struct weir_bytes id,
         }
         return true;
     }
+    const struct wr_describe_groups_request *body = request->body;
     const struct wr_group *group = entry->group;
+    if (body->include_authorized_operations) {
+        out->authorized_operations = GROUP_OPERATIONS;
+    }
     out->group_state = weir_text(wr_group_state_name(group->state));
     if (group->protocol_type.data) {
         out->protocol_type = group->protocol_type;
@@ -199,6 +206,21 @@ void wr_handle_describe_groups(struct wr_request *request)
         }
     }
     response.groups_count = body->groups_count;
+    wr_request_reply(request, &response);
+}
+
+/* ---- groups of the new protocol ------------------------------------------ */
+
+/* Listed although it is not served, as Kafka does where the protocol is
+ * switched off: librdkafka tries for ever, and says nothing, when the API is
+ * missing; this error it takes for final, and so does Java's client. */
+void wr_handle_consumer_group_heartbeat(struct wr_request *request)
+{
+    struct wr_consumer_group_heartbeat_response response;
+    wr_consumer_group_heartbeat_response_init(&response);
+    response.error_code = WR_ERR_UNSUPPORTED_VERSION;
+    response.error_message = weir_text(
+        "This broker serves classic groups: set group.protocol=classic.");
     wr_request_reply(request, &response);
 }
 

@@ -107,7 +107,24 @@ static void groups_are_described_in_every_version(void **state)
         assert_int_equal(r.groups[1].error_code, version >= 6 ? 69 : 0);
         if (version >= 3) {
             assert_int_equal(r.groups[0].authorized_operations, INT32_MIN);
+            q.include_authorized_operations = true;
+            test_client_call(&client, WR_API_DESCRIBE_GROUPS, version, &q, &r);
+            assert_int_equal(r.groups[0].authorized_operations, 0x0d48);
         }
+    }
+}
+
+static void groups_of_the_new_protocol_are_refused_with_a_word(void **state)
+{
+    (void)state;
+    for (int16_t version = 0; version <= 1; version++) {
+        struct wr_consumer_group_heartbeat_response r;
+        WIRE_INIT(consumer_group_heartbeat, q);
+        q.group_id = weir_text("new");
+        test_client_call(&client, WR_API_CONSUMER_GROUP_HEARTBEAT, version, &q,
+                         &r);
+        assert_int_equal(r.error_code, WR_ERR_UNSUPPORTED_VERSION);
+        assert_true(r.error_message.len > 0);
     }
 }
 
@@ -142,6 +159,7 @@ int main(void)
         cmocka_unit_test(coordinator_is_this_broker_in_every_version),
         cmocka_unit_test(list_obeys_its_filters),
         cmocka_unit_test(groups_are_described_in_every_version),
+        cmocka_unit_test(groups_of_the_new_protocol_are_refused_with_a_word),
         cmocka_unit_test(only_empty_groups_are_deleted), /* last */
     };
     return cmocka_run_group_tests(tests, start, stop);
