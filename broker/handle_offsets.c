@@ -31,12 +31,16 @@ static void commit_failed(struct wr_request *request, void *response)
     commit_set_errors(response, WR_ERR_COORDINATOR_NOT_AVAILABLE);
 }
 
+/* A partition that does not exist is said to be unknown whoever asks. */
 static int16_t check_position(const struct wr_request *request,
-                              struct weir_bytes topic, int32_t partition,
-                              struct weir_bytes metadata)
+                              int16_t group_error, struct weir_bytes topic,
+                              int32_t partition, struct weir_bytes metadata)
 {
     if (!wr_topics_log(request->broker->topics, topic, partition)) {
         return WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    if (group_error != WR_ERR_NONE) {
+        return group_error;
     }
     return metadata.len > WR_OFFSET_METADATA_MAX
                ? WR_ERR_OFFSET_METADATA_TOO_LARGE
@@ -82,11 +86,8 @@ static bool read_topic(struct wr_request *request, int16_t group_error,
     for (int32_t p = 0; p < from->partitions_count; p++) {
         const struct wr_offset_commit_request_partition *at =
             &from->partitions[p];
-        int16_t error = group_error;
-        if (error == WR_ERR_NONE) {
-            error = check_position(request, from->name, at->index,
-                                   at->committed_metadata);
-        }
+        int16_t error = check_position(request, group_error, from->name,
+                                       at->index, at->committed_metadata);
         to->partitions[p].index = at->index;
         to->partitions[p].error_code = error;
         if (error != WR_ERR_NONE) {

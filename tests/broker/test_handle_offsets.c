@@ -155,6 +155,7 @@ static void errors_are_kafkas(void **state)
         {22, {8, "unknown", "t", "m", "", 3, 0, 1}},
         {69, {9, "unknown", "t", "m", "", 3, 0, 1}},
         {25, {8, "busy", "t", NULL, "", -1, 0, 1}},
+        {3, {8, "busy", "none", NULL, "", -1, 0, 1}},
         {25, {8, "busy", "t", "stranger", "", 1, 0, 1}},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
