@@ -108,6 +108,8 @@ static enum weir_status logs_open(struct wr_broker *broker,
     config.durability = durability_of(broker->options);
     config.sync_interval_ms =
         wr_options_int(broker->options, "durability.interval.ms");
+    config.retention_check_ms =
+        wr_options_int(broker->options, "log.retention.check.interval.ms");
     config.topic = wr_topic_log_config(broker->options, NULL);
     config.now_ms = wr_wall_ms;
     config.wake = drive_wake;

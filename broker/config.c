@@ -43,6 +43,8 @@ const struct wr_option wr_broker_options[] = {
      "Age at which a partition's file is closed and the next begun."},
     {"log.retention.ms", WR_OPT_DURATION, "7d", -1, INT64_MAX, NULL,
      "Age at which files are deleted; -1: never."},
+    {"log.retention.check.interval.ms", WR_OPT_DURATION, "5m", 1, INT64_MAX,
+     NULL, "How often files are looked at for their age."},
     {"log.retention.bytes", WR_OPT_SIZE, "-1", -1, INT64_MAX, NULL,
      "Size of a partition beyond which old files are deleted; -1: none."},
     {"log.cleanup.policy", WR_OPT_CHOICE, "delete", 0, 0,

@@ -102,6 +102,7 @@ struct wr_logs {
     bool checkpoint_wanted;
     bool checkpoint_put_off; /* no space for it; tried again once a second */
     int64_t checkpoint_ms;   /* when the last one was begun */
+    int64_t aged_ms;         /* when ages were last looked at */
     bool polling;            /* no poll inside a poll */
     char *failed;            /* owned: why nothing is accepted, or NULL */
     struct wr_logs_wakeup *wakeup; /* logs_sync.c: for wr_logs_wait */
@@ -202,8 +203,8 @@ int64_t wr_log_limit(const struct wr_log *log, enum wr_isolation isolation);
 
 /** Removes the `count` oldest segments. */
 void wr_log_drop_segments(struct wr_log *log, size_t count);
-/** Retention and roll by age. */
-void wr_log_keep(struct wr_log *log, int64_t now_ms);
+/** Retention and roll by age; by time only when `aged` says that it is time. */
+void wr_log_keep(struct wr_log *log, int64_t now_ms, bool aged);
 /** Writes the producer snapshot for `offset`. */
 WEIR_MUST_CHECK enum weir_status
 wr_log_snapshot(struct wr_log *log, int64_t offset, struct weir_error *err);

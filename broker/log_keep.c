@@ -57,9 +57,10 @@ void wr_log_drop_segments(struct wr_log *log, size_t count)
     log->logs->checkpoint_wanted = true;
 }
 
-/* Whether the oldest segment goes, `size` being that of the whole log. */
-static bool oldest_goes(const struct wr_log *log, int64_t size, int64_t now_ms,
-                        size_t i)
+/* Whether segment `i`, now the oldest, goes, `size` being that of the whole
+ * log. By time goes what is older than `oldest_ms`. */
+static bool oldest_goes(const struct wr_log *log, int64_t size,
+                        int64_t oldest_ms, size_t i)
 {
     const struct wr_segment *segment = log->segments[i];
     const struct wr_log_config *config = &log->config;
@@ -75,13 +76,12 @@ static bool oldest_goes(const struct wr_log *log, int64_t size, int64_t now_ms,
     if (!config->cleanup_delete) {
         return false;
     }
-    return (config->retention_ms >= 0 &&
-            now_ms - segment->max_timestamp > config->retention_ms) ||
+    return segment->max_timestamp < oldest_ms ||
            (config->retention_bytes >= 0 &&
             size - segment->size >= config->retention_bytes);
 }
 
-void wr_log_keep(struct wr_log *log, int64_t now_ms)
+void wr_log_keep(struct wr_log *log, int64_t now_ms, bool aged)
 {
     if (log->offline || wr_logs_refusal(log->logs)) {
         return;
@@ -94,8 +94,11 @@ void wr_log_keep(struct wr_log *log, int64_t now_ms)
     }
     size_t count = 0;
     int64_t size = wr_log_size(log);
+    int64_t oldest_ms = aged && log->config.retention_ms >= 0
+                            ? now_ms - log->config.retention_ms
+                            : INT64_MIN;
     while (count < log->segment_count &&
-           oldest_goes(log, size, now_ms, count)) {
+           oldest_goes(log, size, oldest_ms, count)) {
         size -= log->segments[count++]->size;
     }
     if (status == WEIR_OK && count == log->segment_count) {

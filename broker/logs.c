@@ -224,13 +224,26 @@ static bool checkpoint_due(struct wr_logs *logs, int64_t now_ms)
     return false;
 }
 
+/* Records may carry the time of long ago: then an application has some minutes
+ * to read them, as it has with Kafka, rather than none. */
+static bool ages_due(struct wr_logs *logs, int64_t now_ms)
+{
+    int64_t since_ms = now_ms - logs->aged_ms;
+    if (since_ms >= 0 && since_ms < logs->config.retention_check_ms) {
+        return false;
+    }
+    logs->aged_ms = now_ms;
+    return true;
+}
+
 void wr_logs_housekeep(struct wr_logs *logs)
 {
     size_t cursor = 0;
     struct wr_log *log;
     int64_t now_ms = logs->config.now_ms();
+    bool aged = ages_due(logs, now_ms);
     while ((log = wr_logs_next(logs, &cursor)) != NULL) {
-        wr_log_keep(log, now_ms);
+        wr_log_keep(log, now_ms, aged);
     }
     wr_tail_trim(&logs->tail, now_ms - CACHE_IDLE_MS);
     if (checkpoint_due(logs, now_ms)) {

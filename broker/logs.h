@@ -34,6 +34,7 @@ struct wr_logs_config {
     size_t unpacked_bytes_max;     /* of a batch after decompression */
     uint32_t producers_max;     /* per partition; the oldest idle goes first */
     int64_t producer_expire_ms; /* forget idle producers after this */
+    int64_t retention_check_ms; /* how often ages are looked at; 0: always */
     struct wr_log_config topic; /* until wr_log_set_config says otherwise */
     int64_t (*now_ms)(void);    /* wall clock */
     void (*wake)(void *arg);    /* any thread, must not block: makes the loop

@@ -341,6 +341,7 @@ enum weir_status wr_logs_open(const struct wr_logs_config *config,
     }
     if (status == WEIR_OK) {
         logs->checkpoint_ms = logs->config.now_ms();
+        logs->aged_ms = logs->checkpoint_ms;
         status = begin_run(logs, err);
     }
     wr_checkpoint_done(&opening.checkpoint);

@@ -280,6 +280,35 @@ static void retention_by_time_may_leave_an_empty_log(void **state)
     assert_int_equal(test_put(f->log, "new", 1), 5);
 }
 
+static int64_t clock_ms;
+static int64_t set_clock(void)
+{
+    return clock_ms;
+}
+
+static void records_of_long_ago_stay_until_ages_are_looked_at(void **state)
+{
+    struct fixture *f = *state;
+    struct wr_logs_config *config = &f->config;
+    struct test_batch batch = {
+        .producer_id = -1, .count = 5, .tag = "old", .timestamp = 1000};
+    clock_ms = TEST_TIME_MS;
+    config->now_ms = set_clock;
+    config->retention_check_ms = 60000;
+    reopen(f);
+    struct wr_log_config topic = *wr_log_config(f->log);
+    topic.retention_ms = 1000;
+    wr_log_set_config(f->log, &topic);
+    assert_int_equal(test_append(f->log, &batch, NULL), WR_ERR_NONE);
+    test_sync(f->logs);
+    clock_ms += 59999;
+    wr_logs_housekeep(f->logs);
+    assert_int_equal(wr_log_start_offset(f->log), 0);
+    clock_ms += 1;
+    wr_logs_housekeep(f->logs);
+    assert_int_equal(wr_log_start_offset(f->log), 5);
+}
+
 static void two_openings_of_a_folder_do_not_meet(void **state)
 {
     struct fixture *f = *state;
@@ -327,6 +356,7 @@ int main(void)
         TEST(delete_records_raises_the_log_start),
         TEST(retention_keeps_a_compacted_topic),
         TEST(retention_by_time_may_leave_an_empty_log),
+        TEST(records_of_long_ago_stay_until_ages_are_looked_at),
         TEST(two_openings_of_a_folder_do_not_meet),
         TEST(a_deleted_partition_is_gone_and_its_name_free),
     };
