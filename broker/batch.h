@@ -136,6 +136,13 @@ bool wr_record_header_next(struct weir_bytes *headers, struct weir_bytes *key,
 
 /* ---- checking what a client sends --------------------------------------- */
 
+/** Which records of a batch are refused, for the client that wants to know. */
+#define WR_BATCH_FAULTS_MAX 1000
+struct wr_batch_faults {
+    int32_t count;                   /* of `at` */
+    int32_t at[WR_BATCH_FAULTS_MAX]; /* the first of them, by their place */
+};
+
 struct wr_batch_rules {
     int32_t batch_bytes_max;     /* max.message.bytes */
     bool keys_required;          /* the topic is compacted */
@@ -144,6 +151,7 @@ struct wr_batch_rules {
     int64_t now_ms;              /* for the two limits below */
     int64_t timestamp_before_ms; /* a record may be this much older than now */
     int64_t timestamp_after_ms;  /* ... or newer */
+    struct wr_batch_faults *faults; /* filled on an error; may be NULL */
 };
 
 /** Checks that `bytes` is exactly one batch that a client may append: size,

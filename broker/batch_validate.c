@@ -96,26 +96,43 @@ static bool time_ok(const struct wr_batch_rules *rules, int64_t timestamp)
                : timestamp - rules->now_ms <= rules->timestamp_after_ms;
 }
 
+static enum wr_kafka_error check_record(const struct wr_record *record,
+                                        const struct wr_batch_rules *rules,
+                                        struct weir_error *err)
+{
+    if (rules->keys_required && !record->key.data) {
+        return refuse(err, WR_ERR_INVALID_RECORD,
+                      "a compacted topic needs a key in every record");
+    }
+    if (!time_ok(rules, record->timestamp)) {
+        (void)weir_fail(err, WEIR_E_INVALID,
+                        "record timestamp %lld is outside the window that "
+                        "message.timestamp.before.max.ms and "
+                        "message.timestamp.after.max.ms leave around %lld",
+                        (long long)record->timestamp, (long long)rules->now_ms);
+        return WR_ERR_INVALID_TIMESTAMP;
+    }
+    return WR_ERR_NONE;
+}
+
+/* All are looked at, also after a bad one: the client is told which they are,
+ * so that the others can be sent again. */
 static enum wr_kafka_error check_records(struct wr_batch_iter *iter,
                                          const struct wr_batch_rules *rules,
                                          int64_t *out_max_timestamp,
                                          struct weir_error *err)
 {
     struct wr_record record;
+    struct wr_batch_faults *faults = rules->faults;
+    enum wr_kafka_error first = WR_ERR_NONE;
     int64_t max_timestamp = INT64_MIN;
-    while (wr_batch_iter_next(iter, &record)) {
-        if (rules->keys_required && !record.key.data) {
-            return refuse(err, WR_ERR_INVALID_RECORD,
-                          "a compacted topic needs a key in every record");
-        }
-        if (!time_ok(rules, record.timestamp)) {
-            (void)weir_fail(err, WEIR_E_INVALID,
-                            "record timestamp %lld is outside the window that "
-                            "message.timestamp.before.max.ms and "
-                            "message.timestamp.after.max.ms leave around %lld",
-                            (long long)record.timestamp,
-                            (long long)rules->now_ms);
-            return WR_ERR_INVALID_TIMESTAMP;
+    for (int32_t i = 0; wr_batch_iter_next(iter, &record); i++) {
+        enum wr_kafka_error code =
+            check_record(&record, rules, first ? NULL : err);
+        first = first ? first : code;
+        if (code != WR_ERR_NONE && faults &&
+            (size_t)faults->count < WR_BATCH_FAULTS_MAX) {
+            faults->at[faults->count++] = i;
         }
         if (record.timestamp > max_timestamp) {
             max_timestamp = record.timestamp;
@@ -124,12 +141,15 @@ static enum wr_kafka_error check_records(struct wr_batch_iter *iter,
     /* Deltas rise strictly and end at count - 1: so they are 0, 1, 2, ... */
     if (iter->status != WEIR_OK ||
         iter->last_delta != iter->batch.last_offset_delta) {
+        if (faults) {
+            faults->count = 0; /* it is not for single records */
+        }
         return refuse(err, WR_ERR_INVALID_RECORD,
                       "records are malformed or their offsets are not 0, 1, "
                       "2, ...");
     }
     *out_max_timestamp = max_timestamp;
-    return WR_ERR_NONE;
+    return first;
 }
 
 enum wr_kafka_error wr_batch_validate(struct weir_bytes bytes,

@@ -73,6 +73,19 @@ static bool say_why(struct wr_request *request, const char *text,
            wr_arena_copy(&request->arena, weir_text(text), out) == WEIR_OK;
 }
 
+/* A client may send again what is good in a batch once it knows what is bad. */
+static void say_which(struct wr_request *request,
+                      const struct wr_batch_faults *faults,
+                      struct wr_produce_response_partition *to)
+{
+    to->record_errors = wr_request_calloc(request, (size_t)faults->count,
+                                          sizeof(*to->record_errors));
+    to->record_errors_count = to->record_errors ? faults->count : 0;
+    for (int32_t i = 0; i < to->record_errors_count; i++) {
+        to->record_errors[i].batch_index = faults->at[i];
+    }
+}
+
 #define STORAGE_TOLD_MS 10000
 
 /* A disk that takes nothing more: clients only see a code and try again, so the
@@ -105,10 +118,13 @@ static int16_t append_one(struct wr_request *request,
         return error;
     }
     struct wr_log *log = topic->logs[from->index];
+    struct wr_batch_faults faults;
+    faults.count = 0;
     struct wr_log_append how = {
         .origin = WR_LOG_CLIENT,
         .zstd_allowed = request->version >= VERSION_OF_ZSTD,
-        .now_ms = wr_loop_wall_ms(request->broker->loop)};
+        .now_ms = wr_loop_wall_ms(request->broker->loop),
+        .faults = &faults};
     struct wr_log_appended appended = {0};
     struct weir_error err = {0};
     error = (int16_t)wr_log_append(log, from->records, &how, &appended, &err);
@@ -119,8 +135,11 @@ static int16_t append_one(struct wr_request *request,
     if (error == WR_ERR_NONE) {
         to->base_offset = appended.base_offset;
         to->log_append_time_ms = appended.append_time_ms;
-    } else if (!say_why(request, err.text, &to->error_message)) {
-        to->error_message = WEIR_NULL;
+    } else {
+        if (!say_why(request, err.text, &to->error_message)) {
+            to->error_message = WEIR_NULL;
+        }
+        say_which(request, &faults, to);
     }
     return error;
 }

@@ -322,6 +322,7 @@ static enum wr_kafka_error check_batch(struct wr_log *log,
         .now_ms = how->now_ms,
         .timestamp_before_ms = log->config.timestamp_before_ms,
         .timestamp_after_ms = log->config.timestamp_after_ms,
+        .faults = how->faults,
     };
     struct wr_buf *scratch = &log->logs->scratch;
     enum wr_kafka_error code =

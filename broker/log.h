@@ -76,8 +76,9 @@ enum wr_log_origin {
 
 struct wr_log_append {
     enum wr_log_origin origin;
-    bool zstd_allowed; /* Produce v7+; true for our own */
-    int64_t now_ms;    /* wall clock */
+    bool zstd_allowed;              /* Produce v7+; true for our own */
+    int64_t now_ms;                 /* wall clock */
+    struct wr_batch_faults *faults; /* a client's bad records; may be NULL */
 };
 
 struct wr_log_appended {

@@ -55,7 +55,7 @@ static void append_all(struct wr_log **logs, int count, struct weir_bytes batch)
 {
     struct wr_log_appended out;
     struct weir_error err = {0};
-    struct wr_log_append how = {WR_LOG_CLIENT, true, wr_wall_ms()};
+    struct wr_log_append how = {WR_LOG_CLIENT, true, wr_wall_ms(), NULL};
     for (int p = 0; p < count; p++) {
         if (wr_log_append(logs[p], batch, &how, &out, &err) != WR_ERR_NONE) {
             die(err.text);

@@ -136,7 +136,7 @@ enum wr_kafka_error test_append(struct wr_log *log,
 {
     struct wr_buf bytes;
     struct wr_log_appended ignored;
-    struct wr_log_append how = {WR_LOG_CLIENT, true, TEST_TIME_MS};
+    struct wr_log_append how = {WR_LOG_CLIENT, true, TEST_TIME_MS, NULL};
     wr_buf_init(&bytes, (size_t)64 << 20);
     test_batch_put(&bytes, batch);
     enum wr_kafka_error code = wr_log_append(log, wr_buf_view(&bytes), &how,

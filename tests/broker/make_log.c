@@ -45,7 +45,7 @@ static void put(struct wr_log *log, const struct test_batch *what,
     struct wr_buf batch;
     struct wr_log_appended out;
     struct weir_error err = {0};
-    struct wr_log_append how = {WR_LOG_CLIENT, true, TEST_TIME_MS};
+    struct wr_log_append how = {WR_LOG_CLIENT, true, TEST_TIME_MS, NULL};
     wr_buf_init(&batch, (size_t)1 << 20);
     test_batch_put(&batch, what);
     recode(&batch, codec);

@@ -75,6 +75,38 @@ static void what_cannot_be_appended_gets_kafkas_code(void **state)
     }
 }
 
+static void bad_records_of_a_batch_are_named(void **state)
+{
+    (void)state;
+    wire_topic(&client, "compacted", 1);
+    struct wr_incremental_alter_configs_response changed;
+    struct wr_incremental_alter_configs_request_config setting = {
+        .name = weir_text("cleanup.policy"), .value = weir_text("compact")};
+    struct wr_incremental_alter_configs_request_resource topic = {
+        .resource_type = 2,
+        .resource_name = weir_text("compacted"),
+        .configs = &setting,
+        .configs_count = 1};
+    WIRE_INIT(incremental_alter_configs, q);
+    q.resources = &topic;
+    q.resources_count = 1;
+    test_client_call(&client, WR_API_INCREMENTAL_ALTER_CONFIGS, 1, &q,
+                     &changed);
+    assert_int_equal(changed.resources[0].error_code, 0);
+    for (int16_t version = 7; version <= 9; version++) {
+        struct wr_produce_response_partition p = wire_produce(
+            &client, WIRE_PRODUCE(.topic = "compacted", .version = version,
+                                  .records = 5, .keyed = 3));
+        assert_int_equal(p.error_code, WR_ERR_INVALID_RECORD);
+        assert_int_equal(p.record_errors_count, version >= 8 ? 2 : 0);
+        if (version >= 8) {
+            assert_int_equal(p.record_errors[0].batch_index, 3);
+            assert_int_equal(p.record_errors[1].batch_index, 4);
+            assert_true(p.error_message.len > 0);
+        }
+    }
+}
+
 static void
 transactional_batch_needs_its_partition_in_the_transaction(void **state)
 {
@@ -134,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_follow_each_other_in_every_version),
         cmocka_unit_test(what_cannot_be_appended_gets_kafkas_code),
+        cmocka_unit_test(bad_records_of_a_batch_are_named),
         cmocka_unit_test(
             transactional_batch_needs_its_partition_in_the_transaction),
         cmocka_unit_test(acks_0_is_silent_and_an_error_closes_the_connection),

@@ -42,7 +42,8 @@ struct wr_produce_response_partition wire_produce(struct test_client *c,
     wr_batch_begin(&builder, &batch, &options);
     for (int i = 0; i < p->records; i++) {
         int64_t at_ms = p->timestamp_ms ? p->timestamp_ms : wr_wall_ms();
-        wr_batch_add(&builder, at_ms, WEIR_NULL, weir_text("0123456789"));
+        wr_batch_add(&builder, at_ms, i < p->keyed ? weir_text("k") : WEIR_NULL,
+                     weir_text("0123456789"));
     }
     assert_int_equal(wr_batch_end(&builder), WEIR_OK);
     if (p->damage_at > 0) {

@@ -30,6 +30,7 @@ struct wire_produce {
     int32_t sequence;       /* with it */
     bool transactional;     /* bit of the batch */
     int records;            /* in the batch, each with 10 bytes of value */
+    int keyed;              /* so many of them, the first ones, have a key */
     int64_t timestamp_ms;   /* of the records; 0: now */
     int damage_at;          /* byte of the batch to flip; 0: none */
 };

@@ -78,7 +78,7 @@ static void open_twice(const struct wr_logs_config *config)
             struct wr_log_appended appended;
             struct wr_batch_builder builder;
             struct wr_batch_options options = WR_BATCH_PLAIN;
-            struct wr_log_append how = {WR_LOG_CLIENT, true, 1000};
+            struct wr_log_append how = {WR_LOG_CLIENT, true, 1000, NULL};
             require(end < 0 || wr_log_end_offset(log) == end);
             require(read_all(log) <= wr_log_end_offset(log));
             wr_buf_init(&batch, 1000);
