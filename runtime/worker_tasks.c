@@ -281,6 +281,19 @@ static enum weir_status begin_restores(struct wr_worker *worker,
     return status;
 }
 
+/* What became of a task's folder, for the operator. */
+static void log_opened(const struct wr_worker_task *t, int64_t began_ns)
+{
+    const struct wr_task_state *state = wr_task_state(t->task);
+    const char *rebuilt = state ? wr_task_state_rebuilt(state) : NULL;
+    if (rebuilt) {
+        wr_log(WR_WARN, "worker", "state-rebuilt", "task=%s reason=\"%s\"",
+               wr_task_name(t->task), rebuilt);
+    }
+    wr_log(WR_DEBUG, "worker", "task-opened", "task=%s us=%lld",
+           wr_task_name(t->task), (long long)(wr_mono_ns() - began_ns) / 1000);
+}
+
 static enum weir_status step_open(struct wr_worker *worker,
                                   struct wr_worker_task *t,
                                   struct weir_error *err)
@@ -303,8 +316,7 @@ static enum weir_status step_open(struct wr_worker *worker,
         }
     }
     t->step = WR_STEP_CATCH_UP;
-    wr_log(WR_DEBUG, "worker", "task-opened", "task=%s us=%lld",
-           wr_task_name(t->task), (long long)(wr_mono_ns() - began_ns) / 1000);
+    log_opened(t, began_ns);
     return begin_restores(worker, t, err);
 }
 

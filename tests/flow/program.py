@@ -298,6 +298,28 @@ def test_word_count():
         assert last == expected, last
 
 
+def test_damaged_state():
+    """A damaged store is rebuilt from its changelog, and one line of the log says so."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts", partitions="1")
+        pool = h.run(WORD_COUNT)
+        pool.says("event=running")
+        h.produce("lines", "a a\n")
+        wait_for("the count", lambda: "a\t2\n" in h.consume("word-counts", "--value-type", "int64"))
+        pool.stop()
+        tables = [os.path.join(at, "CURRENT") for at, _, names in os.walk(h.path("state")) if "CURRENT" in names]
+        assert len(tables) == 1, tables
+        os.unlink(tables[0])
+        h.produce("lines", "a\n")
+        pool = h.run(WORD_COUNT)
+        wait_for("the next count", lambda: "a\t3\n" in h.consume("word-counts", "--value-type", "int64"))
+        pool.stop()
+        told = re.findall(r".*event=state-rebuilt.*", pool.log())
+        assert len(told) == 1, told
+        contains(told[0], "level=warn", "task=1_0", os.path.dirname(tables[0]), "changelogs")
+
+
 def test_http_port_in_use():
     """A query port that is taken stops the pool with what to do."""
     with Here() as h, socket.socket() as s:
