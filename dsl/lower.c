@@ -81,7 +81,8 @@ static void merge_sources(struct weir_builder *builder,
     bool resets_differ = first->reset != WEIR_RESET_DEFAULT &&
                          again->reset != WEIR_RESET_DEFAULT &&
                          first->reset != again->reset;
-    if (resets_differ || first->timestamp != again->timestamp) {
+    if (resets_differ || first->timestamp != again->timestamp ||
+        first->timestamp_user != again->timestamp_user) {
         wr_graph_fail(builder, WEIR_E_TOPOLOGY,
                       "topic '%s' is read twice, by '%s' and '%s', with "
                       "different %s: read it once and use the stream twice",

@@ -32,7 +32,8 @@ struct wr_lua_node {
     const char *verb; /* literal */
     const char *how;  /* how to give the result's type, with ? for key or value
                          and * for the type; "": it cannot be given */
-    struct wr_lua_function fn;       /* of the verb; `add` of aggregates */
+    struct wr_lua_function fn;       /* of the verb; `add` of aggregates;
+                                        `timestamp`, `partition` */
     struct wr_lua_function init;     /* of aggregates */
     struct wr_lua_function subtract; /* of grouped tables */
     enum wr_lua_type in_key, in_value;
@@ -97,7 +98,9 @@ enum {
     WR_LUA_OPT_PARTITIONS = 32, /* partitions */
     WR_LUA_OPT_ADD = 64,        /* init, add, subtract: read by the verb */
     WR_LUA_OPT_PROCESS = 128,   /* open, each, close, stores: likewise */
-    WR_LUA_OPT_KV = 256         /* memory, changelog */
+    WR_LUA_OPT_KV = 256,        /* memory, changelog */
+    WR_LUA_OPT_TIMESTAMP = 512, /* timestamp: a function */
+    WR_LUA_OPT_PARTITION = 1024 /* partition: a function */
 };
 
 struct wr_lua_options {
@@ -109,6 +112,9 @@ struct wr_lua_options {
     const char *changelog_config[33]; /* NULL-ended; memory of the builder */
     enum weir_offset_reset reset;
     int32_t partitions;
+    bool has_function; /* `timestamp` or `partition`: no verb has both, so that
+                          the order in which Lua shows a table is no matter */
+    struct wr_lua_function function;
 };
 
 /** Reads what follows a verb's function: nothing, a type (of values, or of keys
@@ -161,6 +167,14 @@ enum weir_status wr_lua_on_add(struct weir_context *ctx,
                                const struct weir_record *record,
                                struct weir_bytes aggregate,
                                struct weir_bytes *out, void *user);
+enum weir_status wr_lua_on_timestamp(struct weir_context *ctx,
+                                     const struct weir_record *record,
+                                     int64_t *timestamp_ms, void *user);
+enum weir_status wr_lua_on_partition(struct weir_context *ctx,
+                                     const char *topic,
+                                     const struct weir_record *record,
+                                     int32_t partition_count,
+                                     int32_t *partition, void *user);
 enum weir_status wr_lua_on_subtract(struct weir_context *ctx,
                                     const struct weir_record *record,
                                     struct weir_bytes aggregate,

@@ -93,7 +93,17 @@ struct call {
     struct weir_bytes out_key, out_value;
     struct wr_lua_place key_place, value_place; /* of results, for emit */
     bool out_keep;
+    int64_t number; /* a timestamp or a count of partitions, and the result */
 };
+
+/* A call of the verb's own function. */
+static struct call call_of(struct weir_context *ctx,
+                           const struct weir_record *record, void *user)
+{
+    const struct wr_lua_node *node = user;
+    return (struct call){
+        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+}
 
 static enum weir_status run(struct call *call, int (*body)(lua_State *))
 {
@@ -147,9 +157,7 @@ enum weir_status wr_lua_on_predicate(struct weir_context *ctx,
                                      const struct weir_record *record,
                                      bool *out_keep, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {
-        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+    struct call call = call_of(ctx, record, user);
     enum weir_status status = run(&call, predicate_body);
     *out_keep = call.out_keep;
     return status;
@@ -167,9 +175,7 @@ enum weir_status wr_lua_on_value(struct weir_context *ctx,
                                  const struct weir_record *record,
                                  struct weir_bytes *out, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {
-        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+    struct call call = call_of(ctx, record, user);
     enum weir_status status = run(&call, value_body);
     *out = call.out_value;
     return status;
@@ -187,9 +193,7 @@ enum weir_status wr_lua_on_key(struct weir_context *ctx,
                                const struct weir_record *record,
                                struct weir_bytes *out, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {
-        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+    struct call call = call_of(ctx, record, user);
     enum weir_status status = run(&call, key_body);
     *out = call.out_key;
     return status;
@@ -209,9 +213,7 @@ enum weir_status wr_lua_on_pair(struct weir_context *ctx,
                                 struct weir_bytes *out_key,
                                 struct weir_bytes *out_value, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {
-        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+    struct call call = call_of(ctx, record, user);
     enum weir_status status = run(&call, pair_body);
     *out_key = call.out_key;
     *out_value = call.out_value;
@@ -227,9 +229,7 @@ static int action_body(lua_State *L)
 enum weir_status wr_lua_on_action(struct weir_context *ctx,
                                   const struct weir_record *record, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {
-        .ctx = ctx, .node = node, .fn = &node->fn, .record = record};
+    struct call call = call_of(ctx, record, user);
     return run(&call, action_body);
 }
 
@@ -331,15 +331,11 @@ static int flat_values_body(lua_State *L)
 }
 
 static enum weir_status run_flat(struct weir_emitter *out,
-                                 const struct weir_record *record,
-                                 const struct wr_lua_node *node,
+                                 const struct weir_record *record, void *user,
                                  int (*body)(lua_State *))
 {
-    struct call call = {.ctx = weir_emitter_context(out),
-                        .node = node,
-                        .fn = &node->fn,
-                        .record = record,
-                        .emitter = out};
+    struct call call = call_of(weir_emitter_context(out), record, user);
+    call.emitter = out;
     return run(&call, body);
 }
 
@@ -370,8 +366,8 @@ static int init_body(lua_State *L)
 enum weir_status wr_lua_on_init(struct weir_context *ctx,
                                 struct weir_bytes *out, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {.ctx = ctx, .node = node, .fn = &node->init};
+    struct call call = call_of(ctx, NULL, user);
+    call.fn = &call.node->init;
     enum weir_status status = run(&call, init_body);
     *out = call.out_value;
     return status;
@@ -390,25 +386,16 @@ static int add_body(lua_State *L)
     return 0;
 }
 
-static enum weir_status run_add(struct call *call, struct weir_bytes *out)
-{
-    enum weir_status status = run(call, add_body);
-    *out = call->out_value;
-    return status;
-}
-
 enum weir_status wr_lua_on_add(struct weir_context *ctx,
                                const struct weir_record *record,
                                struct weir_bytes aggregate,
                                struct weir_bytes *out, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {.ctx = ctx,
-                        .node = node,
-                        .fn = &node->fn,
-                        .record = record,
-                        .aggregate = aggregate};
-    return run_add(&call, out);
+    struct call call = call_of(ctx, record, user);
+    call.aggregate = aggregate;
+    enum weir_status status = run(&call, add_body);
+    *out = call.out_value;
+    return status;
 }
 
 enum weir_status wr_lua_on_subtract(struct weir_context *ctx,
@@ -416,11 +403,89 @@ enum weir_status wr_lua_on_subtract(struct weir_context *ctx,
                                     struct weir_bytes aggregate,
                                     struct weir_bytes *out, void *user)
 {
-    const struct wr_lua_node *node = user;
-    struct call call = {.ctx = ctx,
-                        .node = node,
-                        .fn = &node->subtract,
-                        .record = record,
-                        .aggregate = aggregate};
-    return run_add(&call, out);
+    struct call call = call_of(ctx, record, user);
+    call.fn = &call.node->subtract;
+    call.aggregate = aggregate;
+    enum weir_status status = run(&call, add_body);
+    *out = call.out_value;
+    return status;
+}
+
+/* ---- times and partitions --------------------------------------------------
+ */
+
+/* The whole number on top; text that looks like one does not count. */
+static int64_t take_whole(lua_State *L, const struct call *call,
+                          const char *option, const char *due)
+{
+    int whole = 0;
+    lua_Integer n =
+        lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
+    if (!whole) {
+        luaL_error(L, "%s: '%s' must return %s, not %s", call->node->verb,
+                   option, due, luaL_tolstring(L, -1, NULL));
+    }
+    return n;
+}
+
+static int timestamp_body(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    call_function(L, call, 1);
+    call->number = take_whole(L, call, "timestamp",
+                              "whole milliseconds since 1970 (a negative "
+                              "number leaves the record out)");
+    return 0;
+}
+
+enum weir_status wr_lua_on_timestamp(struct weir_context *ctx,
+                                     const struct weir_record *record,
+                                     int64_t *timestamp_ms, void *user)
+{
+    struct weir_record timed = *record;
+    timed.timestamp_ms = *timestamp_ms;
+    struct call call = call_of(ctx, &timed, user);
+    enum weir_status status = run(&call, timestamp_body);
+    *timestamp_ms = call.number;
+    return status;
+}
+
+/* fn(count, value, key) */
+static int partition_body(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    int64_t count = call->number;
+    wr_lua_push_function(L, call->fn);
+    lua_pushinteger(L, count);
+    int n = wr_lua_push_arguments(L, call->fn, 1, call->node, call->ctx,
+                                  call->record);
+    lua_call(L, n + 1, 1);
+    call->number = -1;
+    if (!lua_isnil(L, -1)) {
+        call->number = take_whole(L, call, "partition",
+                                  "the number of a partition, or nil for the "
+                                  "one that the key chooses");
+        if (call->number < 0 || call->number >= count) {
+            return luaL_error(L,
+                              "%s: 'partition' returned %I; the topic has "
+                              "partitions 0 to %I",
+                              call->node->verb, (LUAI_UACINT)call->number,
+                              (LUAI_UACINT)count - 1);
+        }
+    }
+    return 0;
+}
+
+enum weir_status wr_lua_on_partition(struct weir_context *ctx,
+                                     const char *topic,
+                                     const struct weir_record *record,
+                                     int32_t partition_count,
+                                     int32_t *partition, void *user)
+{
+    (void)topic;
+    struct call call = call_of(ctx, record, user);
+    call.number = partition_count;
+    enum weir_status status = run(&call, partition_body);
+    *partition = (int32_t)call.number;
+    return status;
 }

@@ -145,6 +145,15 @@ static void set_partitions(const struct reading *r)
     r->out->partitions = (int32_t)n;
 }
 
+static void set_function(const struct reading *r)
+{
+    if (!lua_isfunction(r->L, r->value)) {
+        wrong(r, "a function");
+    }
+    r->out->function = wr_lua_take_function(r->L, r->value, r->verb);
+    r->out->has_function = true;
+}
+
 static void set_elsewhere(const struct reading *r)
 {
     (void)r;
@@ -165,6 +174,8 @@ static const struct field {
     {"changelog_config", WR_LUA_OPT_STORE, set_changelog_config},
     {"reset", WR_LUA_OPT_RESET, set_reset},
     {"partitions", WR_LUA_OPT_PARTITIONS, set_partitions},
+    {"timestamp", WR_LUA_OPT_TIMESTAMP, set_function},
+    {"partition", WR_LUA_OPT_PARTITION, set_function},
     {"init", WR_LUA_OPT_ADD, set_elsewhere},
     {"add", WR_LUA_OPT_ADD, set_elsewhere},
     {"subtract", WR_LUA_OPT_ADD, set_elsewhere},

@@ -16,6 +16,9 @@
 #include <stdio.h>
 
 #define STORE_OPTIONS (WR_LUA_OPT_NAME | WR_LUA_OPT_STORE)
+#define SOURCE_OPTIONS                                                         \
+    (WR_LUA_OPT_KEY | WR_LUA_OPT_VALUE | WR_LUA_OPT_RESET |                    \
+     WR_LUA_OPT_TIMESTAMP)
 
 /* What every verb of a stream with a function begins with. */
 struct call {
@@ -115,13 +118,26 @@ static const char **read_topics(lua_State *L, int index, size_t *out_count)
 
 static struct weir_consumed consumed(const struct call *c)
 {
-    return (struct weir_consumed){
-        .size = sizeof(struct weir_consumed),
+    struct weir_consumed options = {
+        .size = sizeof(options),
         .name = c->options.name,
         .key_serde = wr_lua_type_serde(c->node->out_key),
         .value_serde = wr_lua_type_serde(c->node->out_value),
         .reset = c->options.reset,
     };
+    if (c->options.has_function) {
+        options.timestamp = wr_lua_on_timestamp;
+        options.timestamp_user = c->node;
+    }
+    return options;
+}
+
+/* The function that came as an option becomes the node's. */
+static void take_option_function(const struct call *c)
+{
+    if (c->options.has_function) {
+        c->node->fn = c->options.function;
+    }
 }
 
 static struct call begin_source(lua_State *L, const char *verb,
@@ -130,17 +146,18 @@ static struct call begin_source(lua_State *L, const char *verb,
     struct call c = {.build = wr_lua_building(L, verb),
                      .in = wr_lua_check_handle(L, 1, WR_LUA_APP)};
     c.node = wr_lua_node(L, verb, NULL, c.in);
-    wr_lua_read_options(L, 3, verb, allowed, &c.options);
+    wr_lua_read_options(L, 3, verb, SOURCE_OPTIONS | allowed, &c.options);
     c.node->out_key = c.options.has_key ? c.options.key : WR_LUA_BYTES;
     c.node->out_value = c.options.has_value ? c.options.value : WR_LUA_BYTES;
+    c.node->in_key = c.node->out_key;
+    c.node->in_value = c.node->out_value;
+    take_option_function(&c);
     return c;
 }
 
 static int app_stream(lua_State *L)
 {
-    struct call c = begin_source(L, "stream",
-                                 WR_LUA_OPT_NAME | WR_LUA_OPT_KEY |
-                                     WR_LUA_OPT_VALUE | WR_LUA_OPT_RESET);
+    struct call c = begin_source(L, "stream", WR_LUA_OPT_NAME);
     size_t count;
     const char **topics = read_topics(L, 2, &count);
     struct weir_consumed options = consumed(&c);
@@ -150,9 +167,7 @@ static int app_stream(lua_State *L)
 
 static int app_table(lua_State *L)
 {
-    struct call c = begin_source(L, "table",
-                                 STORE_OPTIONS | WR_LUA_OPT_KEY |
-                                     WR_LUA_OPT_VALUE | WR_LUA_OPT_RESET);
+    struct call c = begin_source(L, "table", STORE_OPTIONS);
     const char *topic = luaL_checkstring(L, 2);
     wr_lua_trace(L, "topic %s", topic);
     struct weir_consumed options = consumed(&c);
@@ -273,8 +288,9 @@ static int stream_merge(lua_State *L)
 
 static int stream_repartition(lua_State *L)
 {
-    struct call c = begin(L, WR_LUA_STREAM, "repartition", NULL,
-                          WR_LUA_OPT_NAME | WR_LUA_OPT_PARTITIONS);
+    struct call c =
+        begin(L, WR_LUA_STREAM, "repartition", NULL,
+              WR_LUA_OPT_NAME | WR_LUA_OPT_PARTITIONS | WR_LUA_OPT_PARTITION);
     struct weir_repartitioned options = {
         .size = sizeof(options),
         .name = c.options.name,
@@ -284,6 +300,11 @@ static int stream_repartition(lua_State *L)
     };
     if (!options.name) {
         warn_unnamed(L, c.build, "repartition", "give it a name");
+    }
+    if (c.options.has_function) {
+        take_option_function(&c);
+        options.partition = wr_lua_on_partition;
+        options.partition_user = c.node;
     }
     return end(L, &c, WR_LUA_STREAM,
                weir_stream_repartition(c.in->object, &options));
@@ -298,7 +319,8 @@ static int stream_to(lua_State *L)
     struct call c = {.build = build, .in = in};
     c.node = wr_lua_node(L, "to", NULL, in);
     wr_lua_read_options(L, 3, "to",
-                        WR_LUA_OPT_NAME | WR_LUA_OPT_KEY | WR_LUA_OPT_VALUE,
+                        WR_LUA_OPT_NAME | WR_LUA_OPT_KEY | WR_LUA_OPT_VALUE |
+                            WR_LUA_OPT_PARTITION,
                         &c.options);
     const struct wr_lua_options *o = &c.options;
     bool wrong_value = o->has_value && o->value != in->value;
@@ -311,6 +333,11 @@ static int stream_to(lua_State *L)
             wrong_value ? "map_values" : "map");
     }
     struct weir_produced options = {.size = sizeof(options), .name = o->name};
+    if (o->has_function) {
+        take_option_function(&c);
+        options.partition = wr_lua_on_partition;
+        options.partition_user = c.node;
+    }
     weir_stream_to(in->object, topic, &options);
     wr_lua_trace(L, "topic %s", topic);
     (void)end(L, &c, WR_LUA_STREAM, NULL);

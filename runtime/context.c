@@ -47,22 +47,40 @@ enum weir_status weir_context_fail(struct weir_context *ctx,
 
 /* ---- running a node ----------------------------------------------------- */
 
-static int32_t sink_partition(struct weir_context *node,
-                              const struct weir_record *record)
+static int32_t standard_partition(struct weir_context *node,
+                                  const struct weir_record *record)
+{
+    int32_t count = node->sink_partition_count;
+    return record->key.data ? wr_partition_of(record->key, count)
+                            : (int32_t)(node->sink_unkeyed++ / UNKEYED_RUN %
+                                        (uint32_t)count);
+}
+
+static enum weir_status choose_partition(struct weir_context *node,
+                                         const struct weir_record *record,
+                                         int32_t *out)
 {
     const struct weir_sink *sink = &node->node->sink;
     int32_t count = node->sink_partition_count;
+    *out = -1;
     if (sink->partition) {
-        int32_t p = sink->partition(node->node->topics[0], record, count,
-                                    sink->partition_user);
-        if (p != -1) {
-            return p;
+        enum weir_status s =
+            sink->partition(node, node->node->topics[0], record, count, out,
+                            sink->partition_user);
+        if (s != WEIR_OK) {
+            return s;
         }
     }
-    if (record->key.data) {
-        return wr_partition_of(record->key, count);
+    if (*out == -1) {
+        *out = standard_partition(node, record);
     }
-    return (int32_t)(node->sink_unkeyed++ / UNKEYED_RUN % (uint32_t)count);
+    if (*out < 0 || *out >= count) {
+        return weir_context_fail(node, WEIR_E_PROCESSOR,
+                                 "the partitioner of topic '%s' chose %d of "
+                                 "%d",
+                                 node->node->topics[0], *out, count);
+    }
+    return WEIR_OK;
 }
 
 static enum weir_status run_sink(struct weir_context *node,
@@ -71,7 +89,6 @@ static enum weir_status run_sink(struct weir_context *node,
     struct wr_task *task = node->task;
     struct wr_output out = {
         .topic = node->sink_topic,
-        .partition = sink_partition(node, record),
         .key = record->key,
         .value = record->value,
         .timestamp_ms = record->timestamp_ms,
@@ -79,16 +96,11 @@ static enum weir_status run_sink(struct weir_context *node,
         .header_count = record->header_count,
         .changelog_slot = -1,
     };
-    if (out.partition < 0 || out.partition >= node->sink_partition_count) {
-        return wr_task_failed(
-            task, node,
-            weir_context_fail(node, WEIR_E_PROCESSOR,
-                              "the partitioner of topic '%s' chose %d of %d",
-                              node->node->topics[0], out.partition,
-                              node->sink_partition_count));
+    enum weir_status s = choose_partition(node, record, &out.partition);
+    if (s != WEIR_OK) {
+        return wr_task_failed(task, node, s);
     }
-    enum weir_status s =
-        task->env.collector->send(task->env.collector, &out, &task->error);
+    s = task->env.collector->send(task->env.collector, &out, &task->error);
     if (s != WEIR_OK) {
         task->infrastructure = true;
         task->failed = NULL;

@@ -347,6 +347,11 @@ struct weir_store *wr_driver_store(struct wr_driver *d, const char *name,
     return NULL;
 }
 
+struct wr_metrics *wr_driver_metrics(struct wr_driver *d)
+{
+    return d->metrics;
+}
+
 /* ---- life --------------------------------------------------------------- */
 
 static int64_t driver_wall(void *user)

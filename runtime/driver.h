@@ -52,5 +52,7 @@ bool wr_driver_read(struct wr_driver *driver, const char *topic,
 /** The store of that name in the task of `partition`, or NULL. */
 struct weir_store *wr_driver_store(struct wr_driver *driver, const char *name,
                                    int32_t partition);
+/** The metrics of the tasks. Lent. */
+struct wr_metrics *wr_driver_metrics(struct wr_driver *driver);
 
 #endif

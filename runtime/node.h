@@ -5,6 +5,7 @@
 #ifndef WEIR_RUNTIME_NODE_H
 #define WEIR_RUNTIME_NODE_H
 
+#include "runtime/notice.h"
 #include "runtime/task.h"
 
 #define WR_DROP_REASONS_MAX 16 /* different reasons a task may count */
@@ -29,13 +30,20 @@ struct wr_flush_listener {
     void *state;
 };
 
+/** What is known of the oldest record of a queue. */
+enum wr_head {
+    WR_HEAD_NEW,
+    WR_HEAD_READ,      /* checked; its timestamp is the extracted one */
+    WR_HEAD_UNREADABLE /* its failure is told when its turn comes */
+};
+
 /** Records of one input partition, oldest first, in a ring. */
 struct wr_input_queue {
     struct wr_input *ring; /* power of two, or NULL */
     size_t cap, first, count;
     struct weir_context *source;
-    bool absent;         /* the topic has no such partition */
-    bool head_timed;     /* the head's timestamp is the extracted one */
+    bool absent; /* the topic has no such partition */
+    enum wr_head head;
     int64_t next_offset; /* one past the last processed; -1: none */
     int64_t time_ms;     /* partition time: highest timestamp processed; -1 */
     int64_t committed_time_ms; /* the same, as of the last commit */
@@ -96,6 +104,7 @@ struct wr_task {
     bool continue_on_decode, continue_on_process;
     struct wr_metric *processed;
     struct wr_drop_counter drops[WR_DROP_REASONS_MAX];
+    struct wr_notice notices[WR_NOTICE_KINDS];
 };
 
 /** Runs a record through one node (processor or sink). */

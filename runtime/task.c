@@ -327,7 +327,7 @@ static void empty_queues(struct wr_task *task)
             release(task, &q->ring[(q->first + k) & (q->cap - 1)]);
         }
         q->count = 0;
-        q->head_timed = false;
+        q->head = WR_HEAD_NEW;
         q->next_offset = -1;
         q->lag = -1;
         q->time_ms = q->committed_time_ms;
@@ -432,25 +432,73 @@ static void queue_pop(struct wr_task *task, struct wr_input_queue *q)
     release(task, in);
     q->first = (q->first + 1) & (q->cap - 1);
     q->count--;
-    q->head_timed = false;
+    q->head = WR_HEAD_NEW;
     task->queued--;
 }
 
-/* Gives the head its event time, once. */
-static int64_t head_time(struct wr_input_queue *q)
+/* ---- the record at the head ---------------------------------------------- */
+
+/* Key and value as the source wants them. */
+static enum weir_status check_record(struct wr_task *task,
+                                     const struct weir_source *source,
+                                     const struct weir_record *r)
 {
-    struct weir_record *r = &queue_head(q)->record;
-    if (!q->head_timed) {
-        const struct weir_source *source = &q->source->node->source;
-        if (source->timestamp) {
-            int64_t fallback =
-                r->timestamp_ms >= 0 ? r->timestamp_ms : q->time_ms;
-            r->timestamp_ms =
-                source->timestamp(r, fallback, source->timestamp_user);
-        }
-        q->head_timed = true;
+    enum weir_status s = WEIR_OK;
+    const char *part = "key";
+    if (source->key_serde && r->key.data) {
+        s = source->key_serde->check(r->key, &task->error);
     }
-    return r->timestamp_ms;
+    if (s == WEIR_OK && source->value_serde && r->value.data) {
+        part = "value";
+        s = source->value_serde->check(r->value, &task->error);
+    }
+    return s == WEIR_OK
+               ? s
+               : weir_fail_prefix(&task->error, s, "cannot read the %s", part);
+}
+
+/* Makes the head the record at hand, checks it and gives it its event time. A
+ * failure's text is in task->error until the next call. */
+static enum weir_status read_head(struct wr_task *task,
+                                  struct wr_input_queue *q)
+{
+    struct wr_input *in = queue_head(q);
+    struct weir_record *r = &in->record;
+    const struct weir_source *source = &q->source->node->source;
+    task->topic = task->sub->inputs[q - task->inputs].name;
+    task->offset = in->offset;
+    task->timestamp_ms = r->timestamp_ms;
+    enum weir_status s = check_record(task, source, r);
+    if (s != WEIR_OK) {
+        return s;
+    }
+    if (source->timestamp) {
+        int64_t time_ms = r->timestamp_ms >= 0 ? r->timestamp_ms : q->time_ms;
+        s = source->timestamp(q->source, r, &time_ms, source->timestamp_user);
+        if (s != WEIR_OK) {
+            return s;
+        }
+        r->timestamp_ms = time_ms;
+    } else if (r->timestamp_ms < 0) {
+        return weir_fail(&task->error, WEIR_E_DECODE,
+                         "the timestamp is %lld; give the source a timestamp "
+                         "extractor",
+                         (long long)r->timestamp_ms);
+    }
+    task->timestamp_ms = r->timestamp_ms;
+    return WEIR_OK;
+}
+
+/* The time by which the head is chosen. An extractor reads the record's content
+ * now; what it cannot read comes first, so that the failure is told at once. */
+static int64_t head_time(struct wr_task *task, struct wr_input_queue *q)
+{
+    if (q->source->node->source.timestamp && q->head == WR_HEAD_NEW) {
+        q->head =
+            read_head(task, q) == WEIR_OK ? WR_HEAD_READ : WR_HEAD_UNREADABLE;
+    }
+    return q->head == WR_HEAD_UNREADABLE ? -1
+                                         : queue_head(q)->record.timestamp_ms;
 }
 
 /* Whether the choice may be made although this input is empty. */
@@ -480,7 +528,7 @@ static struct wr_input_queue *choose(struct wr_task *task, int64_t now_ms)
             all = false;
             continue;
         }
-        if (!best || head_time(q) < head_time(best)) {
+        if (!best || head_time(task, q) < head_time(task, best)) {
             best = q;
         }
     }
@@ -502,34 +550,6 @@ static struct wr_input_queue *choose(struct wr_task *task, int64_t now_ms)
 
 /* ---- one record --------------------------------------------------------- */
 
-/* Key, value and time as the source wants them. */
-static enum weir_status check_record(struct wr_task *task,
-                                     const struct weir_context *source,
-                                     const struct weir_record *r)
-{
-    const struct weir_serde *key = source->node->source.key_serde;
-    const struct weir_serde *value = source->node->source.value_serde;
-    enum weir_status s = WEIR_OK;
-    const char *part = "key";
-    if (key && r->key.data) {
-        s = key->check(r->key, &task->error);
-    }
-    if (s == WEIR_OK && value && r->value.data) {
-        part = "value";
-        s = value->check(r->value, &task->error);
-    }
-    if (s != WEIR_OK) {
-        return weir_fail_prefix(&task->error, s, "cannot read the %s", part);
-    }
-    if (r->timestamp_ms < 0) {
-        return weir_fail(&task->error, WEIR_E_DECODE,
-                         "the timestamp is %lld; give the source a timestamp "
-                         "extractor",
-                         (long long)r->timestamp_ms);
-    }
-    return WEIR_OK;
-}
-
 /* Whether a failure is the record's own, and the handlers say to go on. */
 static bool may_skip(const struct wr_task *task, enum weir_status s,
                      bool decoding)
@@ -541,26 +561,38 @@ static bool may_skip(const struct wr_task *task, enum weir_status s,
     return decoding ? task->continue_on_decode : task->continue_on_process;
 }
 
-/* Runs the record through the source's children; a skipped failure is counted.
- */
-static enum weir_status run_record(struct wr_task *task,
-                                   struct wr_input_queue *q,
-                                   const struct weir_record *r,
-                                   struct weir_error *err)
+/* Runs the record through the source's children. */
+static enum weir_status forward_record(struct wr_task *task,
+                                       struct wr_input_queue *q,
+                                       const struct weir_record *r)
 {
-    enum weir_status s = check_record(task, q->source, r);
+    if (r->timestamp_ms < 0) {
+        wr_context_notice(q->source, WR_NOTICE_NEGATIVE_TIMESTAMP,
+                          "timestamp_ms=%lld", (long long)r->timestamp_ms);
+        return WEIR_OK;
+    }
+    if (r->timestamp_ms > task->stream_time_ms) {
+        task->stream_time_ms = r->timestamp_ms;
+    }
+    enum weir_status s = weir_forward(q->source, r);
+    if (s == WEIR_OK && task->infrastructure) {
+        /* a store could not write its changelog and nobody minded */
+        s = wr_task_failed(task, q->source, task->error.status);
+    }
+    return s;
+}
+
+/* Reads the head, if it was not read before, and runs it; a skipped failure is
+ * counted. */
+static enum weir_status run_head(struct wr_task *task, struct wr_input_queue *q,
+                                 struct weir_error *err)
+{
+    enum weir_status s = q->head == WR_HEAD_READ ? WEIR_OK : read_head(task, q);
     bool decoding = s != WEIR_OK;
-    if (s == WEIR_OK) {
-        if (r->timestamp_ms > task->stream_time_ms) {
-            task->stream_time_ms = r->timestamp_ms;
-        }
-        s = weir_forward(q->source, r);
-        if (s == WEIR_OK && task->infrastructure) {
-            /* a store could not write its changelog and nobody minded */
-            s = wr_task_failed(task, q->source, task->error.status);
-        }
-    } else {
+    if (decoding) {
         (void)wr_task_failed(task, q->source, s);
+    } else {
+        s = forward_record(task, q, &queue_head(q)->record);
     }
     if (s == WEIR_OK) {
         return WEIR_OK;
@@ -588,9 +620,9 @@ static enum weir_status process_head(struct wr_task *task,
     wr_arena_reset(&task->arena);
     task->topic = task->sub->inputs[q - task->inputs].name;
     task->offset = in->offset;
-    task->timestamp_ms = head_time(q);
+    task->timestamp_ms = in->record.timestamp_ms;
     task->dirty = true;
-    enum weir_status s = run_record(task, q, &in->record, err);
+    enum weir_status s = run_head(task, q, err);
     if (s != WEIR_OK) {
         return s;
     }

@@ -56,7 +56,7 @@ struct weir_consumed {
     const struct weir_serde *value_serde;
     enum weir_offset_reset reset; /* where to begin without an offset */
     weir_timestamp_fn timestamp;  /* NULL: the record's own */
-    void *timestamp_user;
+    void *timestamp_user;         /* lent as told above */
 };
 
 /** How a topic is written. */
@@ -64,7 +64,7 @@ struct weir_produced {
     size_t size;
     const char *name;            /* of the sink node */
     weir_partition_fn partition; /* NULL: murmur2 of the key, as in Java */
-    void *partition_user;
+    void *partition_user;        /* lent as told above */
 };
 
 /** How a stream or table is grouped. */
@@ -84,7 +84,7 @@ struct weir_repartitioned {
     const struct weir_serde *key_serde;
     const struct weir_serde *value_serde;
     weir_partition_fn partition; /* NULL: murmur2 of the key */
-    void *partition_user;
+    void *partition_user;        /* lent as told above */
 };
 
 /** Where a table's rows are kept. A changelog topic, named
@@ -195,8 +195,9 @@ weir_builder_streams(struct weir_builder *builder, const char *const *topics,
                      size_t topic_count, const struct weir_consumed *consumed);
 /** The table that a topic of updates describes. Records with a null key are
  *  dropped and counted; a late update still wins over a newer one that came
- *  before it. Rows are kept only if `materialized` names a store or a verb
- *  downstream needs former values. */
+ *  before it, with a warning and in weir_table_updates_late_total. Rows are
+ *  kept only if `materialized` names a store or a verb downstream needs former
+ *  values. */
 WEIR_API struct weir_table *
 weir_builder_table(struct weir_builder *builder, const char *topic,
                    const struct weir_consumed *consumed,

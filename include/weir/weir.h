@@ -226,11 +226,21 @@ enum weir_offset_reset {
     WEIR_RESET_LATEST
 };
 
-/** A record's event time from its content; `fallback_ms` is the record's own,
- * or the partition's time when that is negative. A negative result drops it. */
-typedef int64_t (*weir_timestamp_fn)(const struct weir_record *record,
-                                     int64_t fallback_ms, void *user);
+/** A record's event time from its content. Runs once a record, after the
+ *  source's serdes have checked it and before the task chooses whose turn it
+ * is; no forward from here.
+ *  @param ctx  of the source: for memory and weir_context_fail()
+ *  @param[in,out] timestamp_ms  comes as the record's own, or the partition's
+ *  time when that is negative. A negative result leaves the record out, with a
+ *  warning: weir_records_dropped_total{reason="negative_timestamp"}.
+ *  @return WEIR_OK, or a failure: the record counts as one that cannot be read,
+ *  see `deserialization.exception.handler` */
+typedef enum weir_status (*weir_timestamp_fn)(struct weir_context *ctx,
+                                              const struct weir_record *record,
+                                              int64_t *timestamp_ms,
+                                              void *user);
 
+/** Where records come from. */
 struct weir_source {
     size_t size;               /* sizeof(struct weir_source) */
     const char *name;          /* unique; copied */
@@ -239,16 +249,25 @@ struct weir_source {
     enum weir_offset_reset reset;
     const struct weir_serde *key_serde;   /* checks keys; NULL: anything */
     const struct weir_serde *value_serde; /* checks values; NULL: anything */
-    weir_timestamp_fn timestamp;          /* NULL: the record's own */
-    void *timestamp_user;
+    weir_timestamp_fn timestamp;          /* NULL: the record's own; then a
+                                             negative one cannot be read */
+    void *timestamp_user;                 /* lent for the application's life */
 };
 
-/** The partition for a record, 0..count-1, or -1 for the default: murmur2 of
- * the key, any partition for a null key. */
-typedef int32_t (*weir_partition_fn)(const char *topic,
-                                     const struct weir_record *record,
-                                     int32_t partition_count, void *user);
+/** The partition that a record is written to.
+ *  @param ctx    of the sink: for memory and weir_context_fail()
+ *  @param topic  as the sink names it
+ *  @param[in,out] partition  comes as -1, the default: murmur2 of the key, or
+ *  any for a null key. A result that is neither that nor 0 to
+ *  partition_count - 1 is a failure.
+ *  @return WEIR_OK, or a failure of the sink: `processing.exception.handler` */
+typedef enum weir_status (*weir_partition_fn)(struct weir_context *ctx,
+                                              const char *topic,
+                                              const struct weir_record *record,
+                                              int32_t partition_count,
+                                              int32_t *partition, void *user);
 
+/** Where records go. */
 struct weir_sink {
     size_t size;       /* sizeof(struct weir_sink) */
     const char *name;  /* unique; copied */
@@ -256,7 +275,7 @@ struct weir_sink {
     const char *const *parents;
     size_t parent_count;
     weir_partition_fn partition; /* NULL: default */
-    void *partition_user;
+    void *partition_user;        /* lent for the application's life */
 };
 
 /** Per-thread state of a language host (a Lua state, say). */

@@ -3,6 +3,8 @@
  * What the verbs of streams do to records, in C and in Lua alike. */
 #include "tests/dsl/flow.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -303,9 +305,100 @@ static void a_verb_without_its_function_is_refused(void **state)
     weir_builder_free(b);
 }
 
+/* ---- partitioners ---------------------------------------------------------
+ */
+
+/* The number in the value; others go where their key belongs. */
+static enum weir_status digit(struct weir_context *ctx, const char *topic,
+                              const struct weir_record *record,
+                              int32_t partition_count, int32_t *partition,
+                              void *user)
+{
+    (void)ctx;
+    (void)topic;
+    (void)user;
+    uint8_t first = record->value.data[0];
+    if (first >= '0' && first <= '9') {
+        *partition = (first - '0') % partition_count;
+    }
+    return WEIR_OK;
+}
+
+static void partition_c(struct weir_builder *b)
+{
+    struct weir_stream *s = weir_builder_stream(b, "in", NULL);
+    struct weir_produced to = {.size = sizeof(to), .partition = digit};
+    struct weir_repartitioned through = {
+        .size = sizeof(through), .name = "mid", .partition = digit};
+    weir_stream_to(s, "out", &to);
+    weir_stream_to(weir_stream_repartition(s, &through), "end", NULL);
+}
+
+#define DIGIT                                                                  \
+    "function(n, v) local d = v:match '^%d' "                                  \
+    "return d and math.tointeger(tonumber(d)) % n end"
+
+static const char partition_lua[] =
+    "local s = app:stream('in', weir.text) s:to('out', {partition = " DIGIT
+    "}) s:repartition{name = 'mid', partition = " DIGIT "}:to 'end'";
+
+static int32_t partition_of(struct flow *flow, const char *topic)
+{
+    struct wr_driver_record out;
+    assert_true(wr_driver_read(flow->driver, topic, &out));
+    return out.partition;
+}
+
+static void check_partitions(struct flow *flow)
+{
+    struct weir_error err = {0};
+    int32_t of_key = wr_partition_of(weir_text("k"), 4);
+    flow->config = weir_config_new();
+    assert_ok(weir_config_set(flow->config, "application.id", "test", &err),
+              err);
+    assert_ok(
+        wr_driver_new(flow->topology, flow->config, 4, &flow->driver, &err),
+        err);
+    flow_send(flow, "in k 2 1\nin k x 1\nin k 7 1");
+    static const char *const topics[] = {"out", "test-mid-repartition"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(partition_of(flow, topics[i]), 2);
+        assert_int_equal(partition_of(flow, topics[i]), of_key);
+        assert_int_equal(partition_of(flow, topics[i]), 3);
+    }
+}
+
+static void a_partitioner_chooses_in_both_languages(void **state)
+{
+    (void)state;
+    struct flow flow;
+    flow_open_c(&flow, partition_c);
+    check_partitions(&flow);
+    flow_close(&flow);
+    flow_open_lua(&flow, partition_lua);
+    check_partitions(&flow);
+    flow_close(&flow);
+}
+
+static void a_partition_that_is_not_there_is_told(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    flow_open_lua(&flow, "app:stream('in'):to('out', {partition = "
+                         "function(n) return n end})");
+    flow_start(&flow, false);
+    assert_int_equal(flow_try_send(&flow, "in k v 1", &err), WEIR_E_LUA);
+    assert_non_null(strstr(err.text, "to: 'partition' returned 1; the topic "
+                                     "has partitions 0 to 0"));
+    flow_close(&flow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_partitioner_chooses_in_both_languages),
+        cmocka_unit_test(a_partition_that_is_not_there_is_told),
         cmocka_unit_test(verbs_do_the_same_in_c_and_in_lua),
         cmocka_unit_test(peek_and_foreach_see_every_record),
         cmocka_unit_test(flat_map_values_refuses_a_new_key),

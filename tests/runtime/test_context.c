@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/harness/weir_test.h"
 
+#include "base/hash.h"
 #include "runtime/driver.h"
 #include "tests/runtime/graph.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static char trace[1024];
 
@@ -181,21 +183,32 @@ static void a_processor_that_fails_to_open_is_closed_and_named(void **state)
     weir_topology_free(t);
 }
 
-static int32_t always_seven(const char *topic, const struct weir_record *record,
-                            int32_t count, void *user)
+/* The number in the value; "?" is refused. */
+static enum weir_status value_as_partition(struct weir_context *ctx,
+                                           const char *topic,
+                                           const struct weir_record *record,
+                                           int32_t partition_count,
+                                           int32_t *partition, void *user)
 {
-    (void)topic;
-    (void)record;
-    (void)count;
     (void)user;
-    return 7;
+    assert_string_equal(weir_context_node(ctx), "out");
+    assert_string_equal(topic, "B");
+    assert_int_equal(partition_count, 4);
+    assert_int_equal(*partition, -1);
+    if (record->value.data[0] == '?') {
+        return weir_context_fail(ctx, WEIR_E_PROCESSOR, "where to?");
+    }
+    *partition = atoi((const char *)record->value.data);
+    return WEIR_OK;
 }
 
-static void a_partitioner_out_of_range_is_an_error(void **state)
+static void a_partitioner_chooses_or_fails(void **state)
 {
     (void)state;
     struct weir_error err = {0};
     const char *parent = "in";
+    struct wr_driver *d = NULL;
+    struct wr_driver_record out;
     struct weir_topology *t = weir_topology_new();
     add_source(t, "in", "A");
     weir_topology_sink(t, &(struct weir_sink){.size = sizeof(struct weir_sink),
@@ -203,9 +216,25 @@ static void a_partitioner_out_of_range_is_an_error(void **state)
                                               .topic = "B",
                                               .parents = &parent,
                                               .parent_count = 1,
-                                              .partition = always_seven});
-    assert_int_equal(run_one(t, "x", &err), WEIR_E_PROCESSOR);
-    assert_non_null(strstr(err.text, "topic 'B' chose 7 of 1"));
+                                              .partition = value_as_partition});
+    assert_int_equal(wr_driver_new(t, NULL, 4, &d, &err), WEIR_OK);
+    struct weir_record r = make_record("k", "3", 1);
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_OK);
+    assert_true(wr_driver_read(d, "B", &out));
+    assert_int_equal(out.partition, 3);
+    r.value = weir_text("-1"); /* the key's own */
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_OK);
+    assert_true(wr_driver_read(d, "B", &out));
+    assert_int_equal(out.partition, wr_partition_of(r.key, 4));
+    r.value = weir_text("7");
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_E_PROCESSOR);
+    assert_non_null(strstr(err.text, "node 'out'"));
+    assert_non_null(strstr(err.text, "topic 'B' chose 7 of 4"));
+    assert_int_equal(wr_driver_abort(d, &err), WEIR_OK);
+    r.value = weir_text("?");
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_E_PROCESSOR);
+    assert_non_null(strstr(err.text, "where to?"));
+    wr_driver_free(d);
     weir_topology_free(t);
 }
 
@@ -217,7 +246,7 @@ int main(void)
         cmocka_unit_test(the_deepest_failing_node_is_named),
         cmocka_unit_test(a_node_sees_its_place_and_its_own_stores_only),
         cmocka_unit_test(a_processor_that_fails_to_open_is_closed_and_named),
-        cmocka_unit_test(a_partitioner_out_of_range_is_an_error),
+        cmocka_unit_test(a_partitioner_chooses_or_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

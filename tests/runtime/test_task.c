@@ -11,6 +11,7 @@
 /* A task over two topics whose only processor writes "key@offset " to a line.
  */
 struct fixture {
+    int extracted; /* calls of the extractor */
     struct weir_topology *topology;
     struct wr_plan *plan;
     struct weir_config *config;
@@ -61,14 +62,23 @@ static int64_t fixture_wall(void *user)
     return f->wall;
 }
 
-static struct fixture *open_fixture(const char *option, const char *value)
+static struct fixture *open_timed(weir_timestamp_fn timestamp,
+                                  const char *option, const char *value)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct weir_error err = {0};
     const char *parents[] = {"a", "b"};
+    const char *topic = "A";
     assert_non_null(f);
     f->topology = weir_topology_new();
-    add_source(f->topology, "a", "A");
+    weir_topology_source(
+        f->topology, &(struct weir_source){.size = sizeof(struct weir_source),
+                                           .name = "a",
+                                           .topics = &topic,
+                                           .topic_count = 1,
+                                           .value_serde = &weir_serde_text,
+                                           .timestamp = timestamp,
+                                           .timestamp_user = f});
     add_source(f->topology, "b", "B");
     weir_topology_processor(
         f->topology,
@@ -97,6 +107,11 @@ static struct fixture *open_fixture(const char *option, const char *value)
     assert_int_equal(wr_task_new(f->plan, 0, 3, &env, &f->task, &err), WEIR_OK);
     assert_int_equal(wr_task_start(f->task, &err), WEIR_OK);
     return f;
+}
+
+static struct fixture *open_fixture(const char *option, const char *value)
+{
+    return open_timed(NULL, option, value);
 }
 
 static void close_fixture(struct fixture *f)
@@ -293,9 +308,91 @@ static void many_records_grow_the_queue_in_order(void **state)
     close_fixture(f);
 }
 
+/* ---- extractors ---------------------------------------------------------- */
+
+/* "t=5" is at 5, anything else at the time it comes with; "?" is refused. */
+static enum weir_status time_of(struct weir_context *ctx,
+                                const struct weir_record *record,
+                                int64_t *timestamp_ms, void *user)
+{
+    struct fixture *f = user;
+    const char *text = (const char *)record->value.data;
+    f->extracted++;
+    assert_string_equal(weir_context_node(ctx), "a");
+    assert_string_equal(weir_context_topic(ctx), "A");
+    if (*text == '?') {
+        return weir_context_fail(ctx, WEIR_E_PROCESSOR, "no time in offset %d",
+                                 (int)weir_context_offset(ctx));
+    }
+    if (strncmp(text, "t=", 2) == 0) {
+        *timestamp_ms = strtoll(text + 2, NULL, 10);
+    }
+    return WEIR_OK;
+}
+
+static void extracted_time_decides_the_order(void **state)
+{
+    (void)state;
+    int64_t time = 0;
+    struct fixture *f = open_timed(time_of, "max.task.idle.ms", "-1");
+    enqueue(f, 0, 1, 1, "t=30");
+    enqueue(f, 0, 2, 2, "t=31");
+    enqueue(f, 1, 1, 20, "x");
+    enqueue(f, 1, 2, 40, "x");
+    assert_int_equal(process(f), 4);
+    assert_string_equal(f->line, "B@1 A@1 A@2 B@2 ");
+    assert_int_equal(f->extracted, 2);
+    /* a record without time has the partition's */
+    enqueue(f, 0, 3, -1, "x");
+    assert_int_equal(process(f), 1);
+    (void)wr_task_commit_offset(f->task, 0, -1, &time);
+    assert_int_equal(time, 31);
+    close_fixture(f);
+}
+
+static void what_has_no_time_is_named_at_its_turn(void **state)
+{
+    (void)state;
+    size_t done = 0;
+    struct weir_error err = {0};
+    struct fixture *f = open_timed(time_of, "max.task.idle.ms", "-1");
+    enqueue(f, 0, 1, 9, "?");
+    enqueue(f, 1, 1, 5, "x");
+    assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
+                     WEIR_E_PROCESSOR);
+    assert_int_equal(done, 0);
+    assert_non_null(strstr(err.text, "topic 'A' partition 3 offset 1: no time "
+                                     "in offset 1; deserialization.exception."
+                                     "handler=continue skips"));
+    close_fixture(f);
+
+    f = open_timed(time_of, "deserialization.exception.handler", "continue");
+    wr_task_set_lag(f->task, 1, 0);
+    enqueue(f, 0, 1, 9, "?");
+    enqueue(f, 0, 2, 9, "x");
+    assert_int_equal(process(f), 2);
+    assert_string_equal(f->line, "A@2 ");
+    close_fixture(f);
+}
+
+static void an_extractor_sees_well_formed_records_only(void **state)
+{
+    (void)state;
+    struct fixture *f =
+        open_timed(time_of, "deserialization.exception.handler", "continue");
+    wr_task_set_lag(f->task, 1, 0);
+    enqueue(f, 0, 1, 9, "\xff");
+    assert_int_equal(process(f), 1);
+    assert_int_equal(f->extracted, 0);
+    close_fixture(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(extracted_time_decides_the_order),
+        cmocka_unit_test(what_has_no_time_is_named_at_its_turn),
+        cmocka_unit_test(an_extractor_sees_well_formed_records_only),
         cmocka_unit_test(the_lowest_timestamp_comes_first),
         cmocka_unit_test(a_tie_goes_to_the_first_input),
         cmocka_unit_test(an_empty_input_that_may_hold_more_is_waited_for),
