@@ -5,8 +5,23 @@
  * task's. */
 #include "dsl/keyed.h"
 
-/** An update of a topic becomes an update of the table. Offsets decide: an
- * update with an older timestamp than the row's still wins. */
+#include "runtime/notice.h"
+
+/* Offsets decide, not timestamps: a late update replaces a newer row, as in
+ * Kafka Streams. Somebody should know. */
+static void note_late(struct weir_context *ctx,
+                      const struct weir_record *record,
+                      const struct wr_row *was)
+{
+    if (was->value.data && record->timestamp_ms < was->timestamp_ms) {
+        wr_context_notice(ctx, WR_NOTICE_LATE_UPDATE,
+                          "timestamp_ms=%lld row_timestamp_ms=%lld",
+                          (long long)record->timestamp_ms,
+                          (long long)was->timestamp_ms);
+    }
+}
+
+/** An update of a topic becomes an update of the table. */
 enum weir_status wr_op_table_source(struct weir_context *ctx,
                                     const struct weir_record *record,
                                     void *state)
@@ -21,10 +36,14 @@ enum weir_status wr_op_table_source(struct weir_context *ctx,
     }
     struct wr_row was = {WEIR_NULL, -1};
     enum weir_status status = WEIR_OK;
-    if (keyed->forwards && keyed->node->sends_old) {
+    /* What is not behind the task's time is not behind a row's: a topic in
+     * order costs no look-up. */
+    bool behind = record->timestamp_ms < weir_context_stream_time_ms(ctx);
+    if (behind || (keyed->forwards && keyed->node->sends_old)) {
         status = wr_keyed_get(keyed, ctx, record->key, &was);
     }
     if (status == WEIR_OK) {
+        note_late(ctx, record, &was);
         status = wr_keyed_put(keyed, ctx, record, record->value,
                               record->timestamp_ms, &was);
     }

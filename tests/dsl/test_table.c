@@ -166,9 +166,32 @@ static void verbs_do_the_same_in_c_and_in_lua(void **state)
     flow_check_all(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+static void late_updates_are_counted(void **state)
+{
+    (void)state;
+    for (int caching = 0; caching < 2; caching++) {
+        struct flow flow;
+        flow_open_c(&flow, rows_c);
+        flow_start(&flow, caching);
+        /* in order; older than another key's; older than its own, twice; after
+         * a deletion there is nothing to be older than */
+        flow_send(&flow, "in k a 5\nin l b 3\nin k c 4\n!\nin k d 3\nin l - 6\n"
+                         "in l e 1\nin k f 3");
+        struct wr_buf text;
+        wr_buf_init(&text, 1 << 20);
+        wr_metrics_render(wr_driver_metrics(flow.driver), &text);
+        assert_non_null(strstr(wr_buf_text(&text),
+                               "weir_table_updates_late_total{task=\"0_0\"} "
+                               "2\n"));
+        wr_buf_done(&text);
+        flow_close(&flow);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(late_updates_are_counted),
         cmocka_unit_test(verbs_do_the_same_in_c_and_in_lua),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
