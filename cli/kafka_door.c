@@ -41,6 +41,37 @@ static enum weir_status read_config(const struct wr_cli *cli,
                            err);
 }
 
+static void on_log(const rd_kafka_t *client, int level, const char *facility,
+                   const char *text)
+{
+    const struct wr_door *door = rd_kafka_opaque(client);
+    int refusal = wr_kafka_refusal(facility, text);
+    if (refusal) {
+        door->on_refusal(door->opaque, (rd_kafka_resp_err_t)refusal);
+    }
+    wr_kafka_log(client, level, facility, text);
+}
+
+/* Refusals are told in the log only, if anybody asked for it. */
+static void listen_for_refusals(rd_kafka_conf_t *conf)
+{
+    char debug[64] = "";
+    size_t size = sizeof(debug);
+    char reason[128];
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    if (rd_kafka_conf_get(conf, "debug", debug, &size) == RD_KAFKA_CONF_OK &&
+        !*debug) {
+        (void)rd_kafka_conf_set(conf, "debug", "msg", reason, sizeof(reason));
+    }
+}
+
+static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
+                        void *opaque)
+{
+    const struct wr_door *door = opaque;
+    door->on_delivery(client, message, door->opaque);
+}
+
 static enum weir_status make_client(struct wr_door *door,
                                     enum wr_client_kind kind,
                                     const struct wr_client_setting *forced,
@@ -52,13 +83,16 @@ static enum weir_status make_client(struct wr_door *door,
                                   .options = door->config->options,
                                   .client_id = "weir-cli",
                                   .forced = forced,
-                                  .opaque = door->opaque};
+                                  .opaque = door};
     enum weir_status s = wr_client_conf(&spec, &conf, err);
     if (s != WEIR_OK) {
         return s;
     }
     if (door->on_delivery) {
-        rd_kafka_conf_set_dr_msg_cb(conf, door->on_delivery);
+        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    }
+    if (door->on_refusal) {
+        listen_for_refusals(conf);
     }
     door->client = rd_kafka_new(kind == WR_CLIENT_CONSUMER ? RD_KAFKA_CONSUMER
                                                            : RD_KAFKA_PRODUCER,

@@ -26,15 +26,18 @@ struct wr_door {
     bool config_lent;
     rd_kafka_t *client; /* owned */
     int timeout_ms;
-    /* set before wr_door_open by who wants delivery reports */
+    /* The callbacks are set before wr_door_open; NULL: not wanted. */
     void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *);
+    /** Called, on any thread, with the code of each refusal of records that
+     *  librdkafka tries again after. */
+    void (*on_refusal)(void *opaque, rd_kafka_resp_err_t code);
     void *opaque;
 };
 
 /** Makes a client of the kind from the command line. The door's on_delivery and
- *  opaque are read, the rest is set; the door is empty on failure. `forced`
- * settings win over the user's; may be NULL. Errors: WEIR_E_CONFIG; nobody is
- * contacted yet. */
+ *  opaque are read, on_refusal too, the rest is set; the door is empty on
+ * failure. `forced` settings win over the user's; may be NULL. Errors:
+ * WEIR_E_CONFIG; nobody is contacted yet. */
 WEIR_MUST_CHECK enum weir_status
 wr_door_open(const struct wr_cli *cli, enum wr_client_kind kind,
              const struct wr_client_setting *forced, struct wr_door *door,

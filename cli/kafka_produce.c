@@ -8,6 +8,7 @@
 
 #include "runtime/serde.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,8 +27,34 @@ struct produce {
     rd_kafka_headers_t *headers; /* of every record, or NULL */
     struct weir_writer key, value;
     int64_t line, sent, acknowledged;
+    _Atomic int refusal; /* why the broker refused what is under way; 0: it did
+                            not */
     struct weir_error failure; /* of the first record that failed */
 };
+
+static void on_refusal(void *opaque, rd_kafka_resp_err_t code)
+{
+    struct produce *p = opaque;
+    atomic_store(&p->refusal, (int)code);
+}
+
+/* Says why records were not written. When the time ran out because the broker
+ * refused them again and again, that is what the user must know. */
+static enum weir_status fail(struct produce *p, rd_kafka_resp_err_t code,
+                             struct weir_error *err, const char *doing)
+{
+    int refusal = atomic_load(&p->refusal);
+    if (!refusal || wr_kafka_status((int)code) != WEIR_E_TIMEOUT) {
+        return wr_door_fail(&p->door, code, NULL, err, "%s", doing);
+    }
+    return weir_fail(
+        err, WEIR_E_KAFKA, "%s: the broker refuses them (%s); %s", doing,
+        rd_kafka_err2str((rd_kafka_resp_err_t)refusal),
+        refusal == RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
+            ? "its disk is full or broken: its log names the file and the "
+              "reason, make room there and try again"
+            : "its log may say more");
+}
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
                         void *opaque)
@@ -36,12 +63,14 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
     (void)client;
     if (!message->err) {
         p->acknowledged++;
+        atomic_store(&p->refusal, 0);
         return;
     }
     if (p->failure.status == WEIR_OK) {
-        (void)wr_door_fail(&p->door, message->err, NULL, &p->failure,
-                           "line %lld was not written",
-                           (long long)(intptr_t)message->_private);
+        char doing[64];
+        (void)snprintf(doing, sizeof(doing), "line %lld was not written",
+                       (long long)(intptr_t)message->_private);
+        (void)fail(p, message->err, &p->failure, doing);
     }
 }
 
@@ -214,10 +243,11 @@ static enum weir_status finish(struct produce *p, struct weir_error *err)
         return weir_fail(err, p->failure.status, "%s", p->failure.text);
     }
     if (code) {
-        return wr_door_fail(&p->door, code, NULL, err,
-                            "%lld of %lld records are not acknowledged",
-                            (long long)(p->sent - p->acknowledged),
-                            (long long)p->sent);
+        char doing[96];
+        (void)snprintf(
+            doing, sizeof(doing), "%lld of %lld records are not acknowledged",
+            (long long)(p->sent - p->acknowledged), (long long)p->sent);
+        return fail(p, code, err, doing);
     }
     return WEIR_OK;
 }
@@ -231,6 +261,7 @@ static enum weir_status open_client(const struct wr_cli *cli, struct produce *p,
         {"partitioner", "murmur2_random"},
         {NULL, NULL}};
     p->door.on_delivery = on_delivery;
+    p->door.on_refusal = on_refusal;
     p->door.opaque = p;
     enum weir_status s =
         wr_door_open(cli, WR_CLIENT_PRODUCER, forced, &p->door, err);

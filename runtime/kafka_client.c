@@ -87,14 +87,37 @@ static const struct wr_client_setting every_client[] = {
 
 /* syslog's levels: 3 and below are errors of a client that goes on, which is a
  * warning to us; what stops the application is reported by the caller. */
-static void on_log(const rd_kafka_t *rk, int level, const char *facility,
-                   const char *text)
+void wr_kafka_log(const rd_kafka_t *client, int level, const char *facility,
+                  const char *text)
 {
     if (strcmp(facility, "CONFWARN") == 0) {
         return; /* a bare name goes to clients of every kind */
     }
     wr_log(level <= 3 ? WR_WARN : WR_DEBUG, "kafka", facility, "client=%s %s",
-           rd_kafka_name(rk), text);
+           rd_kafka_name(client), text);
+}
+
+int wr_kafka_refusal(const char *facility, const char *text)
+{
+    static const char before[] = "encountered error: ";
+    static const char behind[] = " (actions";
+    const char *reason = strstr(text, before);
+    if (strcmp(facility, "MSGSET") != 0 || !reason) {
+        return 0;
+    }
+    reason += sizeof(before) - 1;
+    const struct rd_kafka_err_desc *rows = NULL;
+    size_t count = 0;
+    rd_kafka_get_err_descs(&rows, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = rows[i].desc ? strlen(rows[i].desc) : 0;
+        if (n > 0 && rows[i].code > 0 &&
+            strncmp(reason, rows[i].desc, n) == 0 &&
+            strncmp(reason + n, behind, sizeof(behind) - 1) == 0) {
+            return (int)rows[i].code;
+        }
+    }
+    return 0;
 }
 
 static enum weir_status set_all(rd_kafka_conf_t *conf,
@@ -138,7 +161,7 @@ enum weir_status wr_client_conf(const struct wr_client_spec *spec,
         {"client.id", spec->client_id},
         {NULL, NULL}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_log_cb(conf, wr_kafka_log);
     rd_kafka_conf_set_opaque(conf, spec->opaque);
     enum weir_status status = set_all(conf, every_client, err);
     if (status == WEIR_OK &&

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the doors to librdkafka share: how a client's configuration is made from
- * ours, how librdkafka's errors become weir's, and what a client last
- * complained about. Only runtime/kafka_*.c include <librdkafka/rdkafka.h>; its
- * types appear here as incomplete structs. */
+ * ours, how librdkafka's errors become weir's, and what its log says. Only
+ * runtime/kafka_*.c include <librdkafka/rdkafka.h>; its types appear here as
+ * incomplete structs. */
 #ifndef WEIR_RUNTIME_KAFKA_CLIENT_H
 #define WEIR_RUNTIME_KAFKA_CLIENT_H
 
 #include "runtime/config.h"
 
-struct rd_kafka_s;
+struct rd_kafka_s; /* rd_kafka_t */
 struct rd_kafka_conf_s;
 struct rd_kafka_error_s;
 
@@ -44,6 +44,16 @@ struct wr_client_spec {
 WEIR_MUST_CHECK enum weir_status
 wr_client_conf(const struct wr_client_spec *spec, struct rd_kafka_conf_s **out,
                struct weir_error *err);
+
+/** The log callback of every client: librdkafka's lines become lines of our
+ * log. For a callback that listens first. `level` is syslog's. Thread: any. */
+void wr_kafka_log(const struct rd_kafka_s *client, int level,
+                  const char *facility, const char *text);
+/** librdkafka tries again when a broker refuses records for what may pass,
+ * until the records time out, and tells the reason only in its log with
+ * debug=msg. The code of the broker's refusal in such a line; 0 when it is
+ * another line. Thread: any. */
+int wr_kafka_refusal(const char *facility, const char *text);
 
 /** The status for librdkafka's error code. Thread: any. */
 enum weir_status wr_kafka_status(int code);

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WEIR = None
-USAGE, LOAD, UNREACHABLE, NOT_FOUND, POISON, IN_USE = 2, 3, 4, 5, 7, 8
+FAILED, USAGE, LOAD, UNREACHABLE, NOT_FOUND, POISON, IN_USE = 1, 2, 3, 4, 5, 7, 8
 PATIENCE = 60  # seconds; a bound on a condition, never a pause
 
 
@@ -52,11 +53,17 @@ def contains(text, *needles):
 class Process:
     """A weir process in the background, with its log."""
 
-    def __init__(self, work, name, *args):
+    def __init__(self, work, name, *args, file_size_max=None):
+        """With file_size_max it meets a full disk, as it were, when a file gets larger."""
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_max, file_size_max))
+
         self.log_path = os.path.join(work, f"{name}.log")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([WEIR, *args], stdout=log, stderr=log, cwd=work,
-                                            env=dict(os.environ, WEIR_LOG_FORMAT="logfmt"))
+                                            env=dict(os.environ, WEIR_LOG_FORMAT="logfmt"),
+                                            preexec_fn=limit if file_size_max else None)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
@@ -86,8 +93,9 @@ class Process:
 
 
 class Broker(Process):
-    def __init__(self, work, listen="127.0.0.1:0", data=None):
-        super().__init__(work, "broker", "broker", "--data", data or os.path.join(work, "data"), "--listen", listen)
+    def __init__(self, work, listen="127.0.0.1:0", data=None, **more):
+        super().__init__(work, "broker", "broker", "--data", data or os.path.join(work, "data"), "--listen", listen,
+                         **more)
         self.address = self.says(r"event=ready listen=(\S+)")[-1]
 
 
@@ -239,6 +247,20 @@ def test_records():
                  "int64")
         contains(weir("consume", "t", "-b", h.bus, "--exit", "--value-type", "double", "--key-type", "int64",
                       code=POISON)[1], "topic 't' partition 0 offset 0")
+
+
+def test_full_disk():
+    """A record that the broker cannot store is not lost in a time-out: the refusal and what to do are told."""
+    with Here() as h:
+        b = h.broker(file_size_max=1_000_000)
+        h.topics("t", partitions="1")
+        lines = "".join(f"{i} {'x' * 1000}\n" for i in range(2000))
+        told = weir("produce", "t", "-b", h.bus, "--timeout", "2", "-X", "compression.type=none", stdin=lines,
+                    code=FAILED)[1]
+        contains(told, "records are not acknowledged: the broker refuses them", "Disk error", "its log names the file")
+        contains(b.log(), "records refused", "t-0", "File too large")
+        written = int(re.search(r"(\d+) records written", told).group(1))
+        assert h.consume("t").count("\n") == written
 
 
 # --- applications ----------------------------------------------------------------------------------------------------
