@@ -5,6 +5,7 @@
  * kind ends it at once. All it has to say goes to standard error. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "broker/weir_broker.h"
 
 #include <getopt.h>
@@ -179,6 +180,7 @@ static enum weir_status serve(const struct wr_options *options,
     wr_log(WR_INFO, "broker", "ready", "listen=%s data=%s pid=%d ms=%lld",
            wr_broker_address(broker), wr_options_text(options, "data.dir"),
            (int)getpid(), (long long)(wr_mono_ms() - started_ms));
+    wr_pages_let_go();
     s = wr_broker_run(broker, err);
     wr_log(WR_INFO, "broker", "stopping", "%s", "");
     signal(SIGTERM, SIG_DFL);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -310,9 +311,12 @@ static void child_is_ready(struct supervisor *sup, struct child *c)
             return;
         }
     }
-    if (!sup->told_ready && sup->on_ready) {
+    if (!sup->told_ready) {
         sup->told_ready = true;
-        sup->on_ready(sup->user);
+        wr_pages_let_go(); /* it waits from now on */
+        if (sup->on_ready) {
+            sup->on_ready(sup->user);
+        }
     }
 }
 

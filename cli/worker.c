@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "cli/kafka_ensure.h"
 #include "cli/leave_group.h"
 #include "cli/tools.h"
@@ -185,6 +186,7 @@ static void wait_for_end(struct worker *w, const sigset_t *signals)
                    wr_options_text(w->config->options, "application.id"));
             (void)!write(w->ready_fd, "r", 1);
             (void)close(w->ready_fd);
+            wr_pages_let_go();
         }
     }
 }

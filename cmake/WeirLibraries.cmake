@@ -21,6 +21,7 @@ weir_library(LZ4 liblz4 liblz4-dev)
 weir_library(ZLIB zlib zlib1g-dev)
 weir_library(XXHASH libxxhash libxxhash-dev)
 weir_library(CURL libcurl libcurl4-openssl-dev)
+weir_library(JEMALLOC jemalloc libjemalloc-dev)
 
 # snappy has no pkg-config file in Debian 12.
 find_path(SNAPPY_INCLUDE_DIR snappy-c.h)

@@ -83,7 +83,8 @@ static const struct wr_client_setting consumer_defaults[] = {
     {"heartbeat.interval.ms", "500"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "20"},
-    {"queued.min.messages", "20000"},
+    {"fetch.message.max.bytes", "262144"}, /* of a partition in one answer */
+    {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "16384"},
     {NULL, NULL}};
 

@@ -127,16 +127,16 @@ static enum weir_status producer_conf(const struct wr_producer_spec *spec,
         {"linger.ms", "5"},
         {"enable.idempotence", "true"},
         {"delivery.timeout.ms", "120000"},
-        {"queue.buffering.max.messages", "200000"},
-        {"queue.buffering.max.kbytes", "65536"},
+        {"queue.buffering.max.messages", "40000"},
+        {"queue.buffering.max.kbytes", "32768"},
         {NULL, NULL}};
     /* an idempotent producer may not time a record out before its transaction
      */
     static const struct wr_client_setting transactional_defaults[] = {
         {"linger.ms", "5"},
         {"transaction.timeout.ms", "10000"},
-        {"queue.buffering.max.messages", "200000"},
-        {"queue.buffering.max.kbytes", "65536"},
+        {"queue.buffering.max.messages", "40000"},
+        {"queue.buffering.max.kbytes", "32768"},
         {NULL, NULL}};
     const struct wr_client_setting forced[] = {
         {spec->transactional_id ? "transactional.id" : NULL,

@@ -8,7 +8,7 @@ WEIR_BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config python3
     librdkafka-dev librocksdb-dev libjansson-dev liblua5.4-dev libmicrohttpd-dev
     libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libxxhash-dev
-    libcurl4-openssl-dev libcmocka-dev
+    libcurl4-openssl-dev libjemalloc-dev libcmocka-dev
 )
 
 # need_packages TOOL PACKAGE...: installs the Debian packages that are missing, and says so. Where that cannot be

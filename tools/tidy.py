@@ -37,7 +37,7 @@ TESTED_BY = {
     "tests/flow/program.py": [
         "cli/check.c", "cli/commands.c", "cli/demo.c", "cli/help.c", "cli/kafka_consume.c", "cli/kafka_door.c",
         "cli/kafka_ensure.c", "cli/kafka_feed.c", "cli/kafka_group.c", "cli/kafka_produce.c", "cli/kafka_topic.c",
-        "cli/leave_group.c", "cli/main.c", "cli/query.c", "cli/run.c", "cli/worker.c", "runtime/http.c",
+        "cli/allocator.c", "cli/leave_group.c", "cli/main.c", "cli/query.c", "cli/run.c", "cli/worker.c", "runtime/http.c",
         "runtime/http_api.c", "runtime/http_client.c",
     ],
 }
