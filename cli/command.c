@@ -35,6 +35,7 @@ enum wr_exit wr_exit_of(enum weir_status status)
         {WEIR_E_EXISTS, WR_EXIT_IN_USE},
         {WEIR_E_DECODE, WR_EXIT_POISON},
         {WEIR_E_PROCESSOR, WR_EXIT_POISON},
+        {WEIR_E_TOOBIG, WR_EXIT_POISON},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].status == status) {

@@ -206,7 +206,8 @@ static int run(struct worker *w, const sigset_t *signals)
 {
     struct weir_error err = {0};
     enum weir_status s = make(w, &err);
-    if (s == WEIR_OK) {
+    bool made = s == WEIR_OK;
+    if (made) {
         wait_for_end(w, signals);
         /* A supervisor kills what does not end; without one this does. */
         (void)alarm((unsigned)(w->pool->patience.stop_ms / 1000) + 5);
@@ -218,7 +219,8 @@ static int run(struct worker *w, const sigset_t *signals)
     }
     if (s != WEIR_OK) {
         wr_log(WR_ERROR, "worker", "failed", "error=\"%s\"", err.text);
-        return (int)wr_exit_of(s);
+        /* The script did load: what failed is a record's processing. */
+        return (int)(made && s == WEIR_E_LUA ? WR_EXIT_POISON : wr_exit_of(s));
     }
     return WR_EXIT_OK;
 }

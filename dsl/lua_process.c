@@ -188,9 +188,10 @@ struct wr_lua_object *wr_lua_object(lua_State *L, int index, uint32_t magic,
     if (!object || lua_rawlen(L, index) < sizeof(*object) ||
         object->magic != magic) {
         luaL_error(L,
-                   "a %s is due before ':', not a %s (call it as "
+                   "%s %s is due before ':', not a %s (call it as "
                    "object:method(...))",
-                   what, luaL_typename(L, index));
+                   strchr("aeiou", what[0]) ? "an" : "a", what,
+                   luaL_typename(L, index));
     } else if (!*object->home || !(*object->home)->ctx) {
         luaL_error(L, "the %s is used outside of its processor's callbacks",
                    what);

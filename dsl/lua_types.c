@@ -8,6 +8,8 @@
 
 #include "dsl/lua_json.h"
 
+#include "runtime/serde.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
@@ -184,6 +186,15 @@ static const char *suitable(lua_State *L, int index)
     }
 }
 
+/* The hint of an error: how the verb is told another type. */
+static const char *type_hint(lua_State *L, const struct wr_lua_place *place,
+                             const char *type)
+{
+    const char *hint = luaL_gsub(L, place->how, "*", type);
+    hint = luaL_gsub(L, hint, "?", place->part);
+    return lua_pushfstring(L, "give its type: %s", hint);
+}
+
 static void wrong_type(lua_State *L, int index, enum wr_lua_type type,
                        const struct wr_lua_place *place)
 {
@@ -193,13 +204,27 @@ static void wrong_type(lua_State *L, int index, enum wr_lua_type type,
                           : lua_pushfstring(L, "a %s", luaL_typename(L, index));
     const char *hint = "";
     if (place->how[0] && lua_type(L, index) != LUA_TFUNCTION) {
-        hint = luaL_gsub(L, place->how, "*", suitable(L, index));
-        hint = luaL_gsub(L, hint, "?", place->part);
-        hint = lua_pushfstring(L, ", or give its type: %s", hint);
+        hint = lua_pushfstring(L, ", or %s",
+                               type_hint(L, place, suitable(L, index)));
     }
     luaL_error(L, "%s %s %s as %s, where %s is due: make it %s%s", place->verb,
                place->what, got, place->part, types[type].name, types[type].lua,
                hint);
+}
+
+/* Refused here, where the script's line is known: a reader of text would stop
+ * at it, and after a grouping that reader is the application itself. */
+static void check_text(lua_State *L, struct weir_bytes text,
+                       const struct wr_lua_place *place)
+{
+    size_t at = 0;
+    if (!wr_utf8_valid(text, &at)) {
+        luaL_error(L,
+                   "%s %s a text that is not UTF-8 (byte %d of %d) as %s%s%s",
+                   place->verb, place->what, (int)at + 1, (int)text.len,
+                   place->part, place->how[0] ? ": " : "",
+                   place->how[0] ? type_hint(L, place, "bytes") : "");
+    }
 }
 
 static uint8_t *record_memory(lua_State *L, struct weir_context *ctx, size_t n)
@@ -252,7 +277,11 @@ struct weir_bytes wr_lua_take(lua_State *L, int index, enum wr_lua_type type,
     if (given == LUA_TSTRING && type <= WR_LUA_TEXT) {
         size_t len;
         const char *text = lua_tolstring(L, index, &len);
-        return weir_bytes(text, len);
+        bytes = weir_bytes(text, len);
+        if (type == WR_LUA_TEXT) {
+            check_text(L, bytes, place);
+        }
+        return bytes;
     }
     if (given <= LUA_TNIL) {
         return WEIR_NULL;

@@ -11,6 +11,8 @@
  * the next, so the path above allocates nothing in steady state. */
 #include "runtime/node.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -263,13 +265,26 @@ static enum weir_status report(struct wr_task *task, enum weir_status status,
     return status;
 }
 
+/* A failure of close keeps nothing from ending: it is told, once. */
+static void close_node(struct weir_context *ctx)
+{
+    struct wr_task *task = ctx->task;
+    task->error.status = WEIR_OK;
+    ctx->node->processor.close(ctx, ctx->state);
+    if (task->error.status != WEIR_OK) {
+        wr_log(WR_WARN, "task", "close failed", "task=%s node=%s error=\"%s\"",
+               task->name, ctx->node->name, task->error.text);
+        task->error.status = WEIR_OK;
+    }
+}
+
 static void close_nodes(struct wr_task *task)
 {
     task->topic = NULL;
     for (size_t i = task->nodes ? task->sub->node_count : 0; i-- > 0;) {
         struct weir_context *ctx = &task->nodes[i];
         if (ctx->open && ctx->node->processor.close) {
-            ctx->node->processor.close(ctx, ctx->state);
+            close_node(ctx);
         }
         ctx->open = false;
         ctx->state = NULL;
