@@ -89,7 +89,7 @@ static struct spot look_at(const struct wr_request *request,
     if (request->version < VERSION_OF_BATCHES) {
         spot.error = WR_ERR_UNSUPPORTED_VERSION;
     } else if (wr_log_offline(spot.log)) {
-        spot.error = WR_ERR_KAFKA_STORAGE_ERROR;
+        spot.error = WR_ERR_CORRUPT_MESSAGE;
     } else {
         spot.error =
             wr_check_leader_epoch(spot.log, spot.asked->current_leader_epoch);

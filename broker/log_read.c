@@ -17,7 +17,10 @@ static enum wr_kafka_error read_error(struct weir_error *err,
 {
     (void)weir_fail_prefix(err, status, "%s-%" PRId32, log->topic,
                            log->partition);
-    return WR_ERR_KAFKA_STORAGE_ERROR;
+    /* A client tries a storage error again, for ever and in silence; damage it
+     * must tell. */
+    return status == WEIR_E_CORRUPT ? WR_ERR_CORRUPT_MESSAGE
+                                    : WR_ERR_KAFKA_STORAGE_ERROR;
 }
 
 static enum wr_kafka_error readable(const struct wr_log *log, int64_t offset,
@@ -26,7 +29,7 @@ static enum wr_kafka_error readable(const struct wr_log *log, int64_t offset,
     if (log->offline) {
         (void)weir_fail(err, WEIR_E_CORRUPT, "%s-%" PRId32 ": %s", log->topic,
                         log->partition, log->offline);
-        return WR_ERR_KAFKA_STORAGE_ERROR;
+        return WR_ERR_CORRUPT_MESSAGE;
     }
     if (offset < log->start_offset || offset > log->end_offset) {
         (void)weir_fail(err, WEIR_E_INVALID,

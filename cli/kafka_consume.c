@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define POLL_MS 200
 
@@ -33,6 +34,7 @@ struct consume {
     bool *ended;    /* by partition number; an end may be told twice */
     int ended_count;
     int64_t count;
+    bool reader_left; /* of standard output */
     struct weir_writer line;
 };
 
@@ -124,6 +126,18 @@ static enum weir_status put_text(struct consume *c, const rd_kafka_message_t *m,
     return s;
 }
 
+/* A reader that has left (`| head -1`) has what it wanted: the end, in silence.
+ */
+static enum weir_status not_written(struct consume *c, struct weir_error *err)
+{
+    if (errno == EPIPE) {
+        c->reader_left = true;
+        return WEIR_OK;
+    }
+    return weir_fail(err, WEIR_E_IO, "cannot write to standard output: %s",
+                     strerror(errno));
+}
+
 static enum weir_status print_record(struct consume *c,
                                      const rd_kafka_message_t *m,
                                      struct weir_error *err)
@@ -138,10 +152,9 @@ static enum weir_status print_record(struct consume *c,
     }
     struct weir_bytes line = wr_buf_view(&c->line.buf);
     c->count++;
-    if (fwrite(line.data, 1, line.len, stdout) != line.len) {
-        return weir_fail(err, WEIR_E_IO, "cannot write to standard output");
-    }
-    return WEIR_OK;
+    return fwrite(line.data, 1, line.len, stdout) == line.len
+               ? WEIR_OK
+               : not_written(c, err);
 }
 
 /* ---- the loop ----------------------------------------------------------- */
@@ -160,14 +173,16 @@ static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
     }
     if (m->err) {
         return wr_door_fail(&c->door, m->err, rd_kafka_message_errstr(m), err,
-                            "topic '%s' partition %d", c->topic, m->partition);
+                            "topic '%s' partition %d offset %lld", c->topic,
+                            m->partition, (long long)m->offset);
     }
     return print_record(c, m, err);
 }
 
 static bool is_done(const struct consume *c)
 {
-    return interrupted || (c->max >= 0 && c->count >= c->max) ||
+    return interrupted || c->reader_left ||
+           (c->max >= 0 && c->count >= c->max) ||
            (c->exit_at_end && c->at_end >= c->partitions);
 }
 
@@ -177,14 +192,14 @@ static enum weir_status consume_all(struct consume *c, struct weir_error *err)
     while (s == WEIR_OK && !is_done(c)) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->door.client, POLL_MS);
         if (!m) {
-            (void)fflush(stdout);
+            s = fflush(stdout) == 0 ? WEIR_OK : not_written(c, err);
             continue;
         }
         s = handle(c, m, err);
         rd_kafka_message_destroy(m);
     }
-    if (fflush(stdout) != 0 && s == WEIR_OK) {
-        s = weir_fail(err, WEIR_E_IO, "cannot write to standard output");
+    if (s == WEIR_OK && !c->reader_left && fflush(stdout) != 0) {
+        s = not_written(c, err);
     }
     return s;
 }

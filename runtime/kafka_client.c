@@ -83,6 +83,7 @@ static const struct wr_client_setting every_client[] = {
     {"socket.nagle.disable", "true"},
     {"broker.address.ttl", "5000"},
     {"retry.backoff.ms", "20"},
+    {"check.crcs", "true"}, /* as Java's clients: damage is not data */
     {NULL, NULL}};
 
 /* syslog's levels: 3 and below are errors of a client that goes on, which is a
@@ -259,6 +260,9 @@ enum weir_status wr_kafka_status(int code)
         {RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, WEIR_E_EXISTS},
         {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, WEIR_E_TOOBIG},
         {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, WEIR_E_TOOBIG},
+        {RD_KAFKA_RESP_ERR__BAD_MSG, WEIR_E_CORRUPT},
+        {RD_KAFKA_RESP_ERR__BAD_COMPRESSION, WEIR_E_CORRUPT},
+        {RD_KAFKA_RESP_ERR_INVALID_MSG, WEIR_E_CORRUPT},
         {RD_KAFKA_RESP_ERR__FENCED, WEIR_E_FENCED},
         {RD_KAFKA_RESP_ERR_PRODUCER_FENCED, WEIR_E_FENCED},
         {RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, WEIR_E_FENCED},
@@ -297,6 +301,13 @@ enum weir_status wr_kafka_fail(struct weir_error *err,
                          "%s: the broker at %s does not permit it (%s); check "
                          "security.protocol, the credentials and the ACLs",
                          doing, servers ? servers : "?", reason);
+    }
+    if (status == WEIR_E_CORRUPT) {
+        return weir_fail(err, status,
+                         "%s: %s; what the broker keeps there is damaged: see "
+                         "its log, put the file back from a copy, or read on "
+                         "behind that place",
+                         doing, reason);
     }
     return weir_fail(err, status, "%s: %s", doing, reason);
 }

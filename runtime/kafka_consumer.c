@@ -702,9 +702,10 @@ static void deliver_event(struct wr_consumer *consumer,
     (void)wr_kafka_fail(&err, consumer->options, (int)message->err,
                         rd_kafka_message_errstr(message), "consuming");
     if (message->rkt) {
-        (void)weir_fail_prefix(&err, err.status, "%s partition %d",
+        (void)weir_fail_prefix(&err, err.status, "%s partition %d offset %lld",
                                rd_kafka_topic_name(message->rkt),
-                               (int)message->partition);
+                               (int)message->partition,
+                               (long long)message->offset);
     }
     events->problem(events->user, tag, &err);
 }

@@ -233,7 +233,7 @@ a_damaged_acknowledged_batch_puts_only_its_partition_offline(void **state)
         wr_buf_init(&bytes, 1000);
         struct wr_log_read how = {0, 1000, true, WR_READ_UNCOMMITTED};
         assert_int_equal(wr_log_read(log, &how, &bytes, &err),
-                         WR_ERR_KAFKA_STORAGE_ERROR);
+                         WR_ERR_CORRUPT_MESSAGE);
         log = wr_logs_get(logs, weir_text("u"), 0);
         assert_null(wr_log_offline(log));
         assert_int_equal(wr_log_end_offset(log), 10 + round);
