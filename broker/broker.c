@@ -255,11 +255,9 @@ static enum weir_status open_parts(struct wr_broker *broker,
 enum weir_status wr_broker_open(const struct wr_options *options,
                                 struct wr_broker **out, struct weir_error *err)
 {
-    const char *dir = wr_options_text(options, "data.dir");
-    if (!dir || dir[0] == '\0') {
-        return weir_fail(err, WEIR_E_CONFIG,
-                         "data.dir is not set: say where the broker keeps its "
-                         "data");
+    enum weir_status s = wr_broker_options_check(options, err);
+    if (s != WEIR_OK) {
+        return s;
     }
     wr_api_init();
     struct wr_broker *broker = calloc(1, sizeof(*broker));
@@ -267,8 +265,7 @@ enum weir_status wr_broker_open(const struct wr_options *options,
         return weir_fail(err, WEIR_E_NOMEM, "broker: out of memory");
     }
     broker->node_id = 1;
-    broker->data_dir = strdup(dir);
-    enum weir_status s = WEIR_OK;
+    broker->data_dir = strdup(wr_options_text(options, "data.dir"));
     if (!broker->data_dir || wr_metrics_new(&broker->metrics) != WEIR_OK ||
         wr_options_copy(options, &broker->options) != WEIR_OK) {
         s = weir_fail(err, WEIR_E_NOMEM, "broker: out of memory");

@@ -148,6 +148,27 @@ const struct wr_topic_option wr_topic_option_rows[] = {
     {NULL, NULL, WR_TYPE_STRING, NULL},
 };
 
+enum weir_status wr_broker_options_check(const struct wr_options *options,
+                                         struct weir_error *err)
+{
+    const char *dir = wr_options_text(options, "data.dir");
+    if (!dir || dir[0] == '\0') {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "data.dir is not set: say where the broker keeps its "
+                         "data");
+    }
+    int64_t min = wr_options_int(options, "group.min.session.timeout.ms");
+    int64_t max = wr_options_int(options, "group.max.session.timeout.ms");
+    if (min > max) {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "group.min.session.timeout.ms=%lld is above "
+                         "group.max.session.timeout.ms=%lld: no member could "
+                         "join; lower the one or raise the other",
+                         (long long)min, (long long)max);
+    }
+    return WEIR_OK;
+}
+
 /* Settings of Kafka that are kept as text. */
 static bool is_kept(const char *name)
 {

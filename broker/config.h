@@ -26,6 +26,12 @@ enum wr_config_type {
     WR_TYPE_LIST = 7
 };
 
+/** Whether the broker's options say enough and fit together. Errors:
+ * WEIR_E_CONFIG naming them. */
+WEIR_MUST_CHECK enum weir_status
+wr_broker_options_check(const struct wr_options *options,
+                        struct weir_error *err);
+
 /** One setting that a topic may have. */
 struct wr_topic_option {
     const char *name;         /* "retention.ms" */

@@ -23,7 +23,7 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WEIR = None
-FAILED, USAGE, LOAD, UNREACHABLE, NOT_FOUND, POISON, IN_USE = 1, 2, 3, 4, 5, 7, 8
+FAILED, USAGE, LOAD, UNREACHABLE, NOT_FOUND, DAMAGED, POISON, IN_USE = 1, 2, 3, 4, 5, 6, 7, 8
 PATIENCE = 60  # seconds; a bound on a condition, never a pause
 
 
@@ -194,6 +194,8 @@ def test_contradictions():
     """Options that contradict each other are refused before anything starts."""
     contains(weir("run", WORD_COUNT, "-X", "bootstrap.servers=127.0.0.1:1", "--data", "x", code=USAGE)[1], "--data")
     contains(weir("run", WORD_COUNT, "--workers", "0", code=USAGE)[1], "1 to 128")
+    contains(weir("broker", "--data", "/nonexistent", "-X", "group.max.session.timeout.ms=10", code=USAGE)[1],
+             "group.min.session.timeout.ms")
     contains(weir("produce", "t", "--key", "a", "--key-separator", ":", code=USAGE)[1], "exclude each other")
 
 
@@ -371,6 +373,102 @@ def test_poison():
         pool = h.run(h.path("n.lua"), "-X", "deserialization.exception.handler=continue")
         wait_for("'b' to be counted", lambda: h.consume("seen-counts", "--value-type", "int64") == "b\t1\n")
         pool.stop()
+
+
+TEXT = """local weir = require "weir"
+local app = weir.app "texts"
+local texts = app:stream("texts", { key = weir.text, value = weir.text })
+%s
+return app
+"""
+
+
+def test_script_fails_on_a_record():
+    """A script that fails on a record stops the pool for good, with the record's place, whatever the failure."""
+    bad_key = 'texts:group_by(function(v) return "\\255" .. v end):count "c"'
+    huge = 'texts:map_values(function(v) return v:rep(3000000) end):to "out"'
+    raises = 'texts:foreach(function(v) error("out of luck") end)'
+    with Here() as h:
+        h.broker()
+        h.topics("texts", "out", partitions="1")
+        h.produce("texts", "a:b\n", "-K", ":")
+        for name, line, said in (("key", bad_key, "not UTF-8"), ("huge", huge, "message.max.bytes"),
+                                 ("raises", raises, "out of luck")):
+            log = h.run(h.path(name + ".lua", TEXT % line), "-X", f"application.id={name}").ends(POISON)
+            contains(log, "topic 'texts' partition 0 offset 0", said)
+        assert "key-c-repartition" not in h.consume("key-c-repartition", "--uncommitted", "-o", "json")
+
+
+def test_close_fails():
+    """A script that fails when its task closes is told in the log; the pool ends as it was asked to."""
+    with Here() as h:
+        h.broker()
+        h.topics("texts", partitions="1")
+        pool = h.run(h.path("close.lua", TEXT % (
+            'texts:process{ name = "p", each = function() end, close = function() error("no close") end }')))
+        pool.says("event=running")
+        contains(pool.stop(), "close.lua:4: no close")
+
+
+def damage(path, text):
+    """Changes one byte of the text in the file."""
+    with open(path, "r+b") as f:
+        at = f.read().index(text)
+        f.seek(at)
+        f.write(b"X")
+
+
+def test_damaged_log():
+    """Damage that the broker finds as it starts is told to every reader, and nothing is counted behind it."""
+    with Here() as h:
+        b = h.broker()
+        h.topics("lines", "word-counts", partitions="1")
+        for line in ("one", "two", "three"):
+            h.produce("lines", line + "\n")
+        b.stop()
+        damage(h.path("data/lines-0/00000000000000000000.log"), b"two")
+        h.broker(listen=b.address).says("partition is offline")
+        contains(h.run(WORD_COUNT, "-X", "processing.guarantee=exactly_once_v2").ends(DAMAGED),
+                 "lines partition 0 offset", "damaged")
+        contains(weir("consume", "lines", "--exit", "-b", h.bus, code=DAMAGED)[1], "'lines' partition 0", "damaged")
+        assert h.consume("word-counts", "--value-type", "int64") == ""
+
+
+def cut(path, _):
+    os.truncate(path, 100)
+
+
+def test_damaged_old_file():
+    """A file that was closed long ago is not read at the start: its damage is found by the first reader, who stops."""
+    for harm in (damage, cut):
+        with Here() as h:
+            b = h.broker()
+            weir("topic", "create", "lines", "-p", "1", "-c", "segment.bytes=4096", "-b", h.bus)
+            h.topics("word-counts", partitions="1")
+            for letter in "abc":
+                h.produce("lines", letter * 3000 + "\n")
+            b.stop()
+            harm(h.path("data/lines-0/00000000000000000001.log"), b"bbb")
+            h.broker(listen=b.address)
+            out, err = weir("consume", "lines", "--exit", "-b", h.bus, code=DAMAGED)
+            contains(err, "'lines' partition 0 offset 1", "damaged")
+            assert out == "a" * 3000 + "\n", out
+            contains(h.run(WORD_COUNT, "-X", "processing.guarantee=exactly_once_v2").ends(DAMAGED),
+                     "lines partition 0 offset 1", "damaged")
+            assert "ccc" not in h.consume("word-counts", "--value-type", "int64")
+
+
+def test_reader_leaves():
+    """A reader that has enough (`| head -1`) ends `weir consume` in silence."""
+    with Here() as h:
+        h.broker()
+        h.topics("t", partitions="1")
+        h.produce("t", "x" * 100 + "\n" + "y" * 200000 + "\n")
+        consume = subprocess.Popen([WEIR, "consume", "t", "-b", h.bus, "--exit"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        consume.stdout.read(1)
+        consume.stdout.close()
+        assert consume.stderr.read() == b"" and consume.wait(PATIENCE) == 0
 
 
 def test_broker_comes_back():
