@@ -5,17 +5,20 @@
  * record that was acknowledged has to be at the offset that its acknowledgement
  * named, once.
  *
- *   broker_kill [--kills N] [--seed S] [--ms N] [--durability
- * sync|interval|none]
- *               [--dir FOLDER] [--kafka SCRIPT] [--drain yes|no]
+ *   broker_kill [--kills N] [--seed S] [--records N] [--dir FOLDER]
+ *               [--durability sync|interval|none] [--kafka SCRIPT]
+ *
+ * Moments are counted in records that were acknowledged since the broker came
+ * back, 0 to twice --records: a slow machine takes longer, and meets the same.
+ * One time in three the broker stays away until producers have waited for it.
  *
  * Two idempotent producers and one transactional, over four partitions. Every
  * value is unique: "<producer>:<number>:<transaction>". Checked at the end:
  *   - an acknowledged record is at its offset, with its value
  *   - no value is there twice; each producer's numbers rise in each partition
  *   - read committed: committed transactions whole and once, aborted ones not
- * at all, those whose outcome is not known whole or not at all Ends with "N
- * passed, N failed". The broker is this program, started anew with
+ *     at all, those whose outcome is not known whole or not at all
+ * Ends with "N passed, N failed". The broker is this program, started anew with
  * --serve. */
 #include "base/clock.h"
 #include "broker/weir_broker.h"
@@ -32,13 +35,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TOPIC        "kill"
-#define PARTITIONS   4
-#define PRODUCERS    3 /* the last is the transactional one */
-#define RECORDS_MAX  400000
-#define TXNS_MAX     20000
-#define SECONDS_MAX  240
-#define IN_FLIGHT_US 300 /* between two records of a producer */
+#define TOPIC         "kill"
+#define PARTITIONS    4
+#define PRODUCERS     3 /* the last is the transactional one */
+#define RECORDS_MAX   400000
+#define TXNS_MAX      20000
+#define SECONDS_MAX   240
+#define IN_FLIGHT_MAX 16    /* records of a producer that are not answered */
+#define POLL_MS       10    /* a producer waits for answers so long at a time */
+#define OUTAGE_MAX    30    /* such waits, in vain, while the broker is away */
+#define PATIENCE_MS   60000 /* for something that must happen */
 
 enum outcome { UNKNOWN, COMMITTED, ABORTED };
 
@@ -57,7 +63,7 @@ struct producer {
     rd_kafka_t *rk;
     struct sent *sent;
     int32_t count;
-    int32_t acked;
+    int32_t in_flight; /* sent and not reported on */
     enum outcome txns[TXNS_MAX];
     int32_t txn_count;
 };
@@ -66,11 +72,43 @@ static struct producer producers[PRODUCERS];
 static char bootstrap[64];
 static char durability[16] = "sync";
 static const char *kafka; /* script of another broker, or NULL */
-static bool drain = true; /* before an abort */
 static atomic_bool stopping;
 static atomic_int fatal;
 static int passed, failed;
 static uint64_t rng_state = 1;
+
+/* What the killer waits for. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t acknowledged; /* records */
+    int64_t starved;      /* times a producer found no room for a record */
+} progress = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+
+static void progress_add(int64_t *what)
+{
+    (void)pthread_mutex_lock(&progress.lock);
+    (*what)++;
+    (void)pthread_cond_signal(&progress.changed);
+    (void)pthread_mutex_unlock(&progress.lock);
+}
+
+/* Until *what has risen by n; false when it takes too long. */
+static bool progress_wait(const int64_t *what, int64_t n)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    int late = 0;
+    (void)pthread_mutex_lock(&progress.lock);
+    int64_t due = *what + n;
+    while (*what < due && late == 0 && !atomic_load(&fatal)) {
+        late =
+            pthread_cond_timedwait(&progress.changed, &progress.lock, &until);
+    }
+    (void)pthread_mutex_unlock(&progress.lock);
+    return late == 0;
+}
 
 static uint32_t rng(uint32_t below)
 {
@@ -85,8 +123,7 @@ static void check(bool ok, const char *what, int64_t bad)
     *(ok ? &passed : &failed) += 1;
 }
 
-/* ---- the broker
- * ------------------------------------------------------------------ */
+/* ---- the broker ---------------------------------------------------------- */
 
 static struct wr_broker *served;
 
@@ -178,19 +215,19 @@ static pid_t broker_start(const char *dir, const char *listen)
     return pid;
 }
 
-/* ---- producers
- * --------------------------------------------------------------------- */
+/* ---- producers ----------------------------------------------------------- */
 
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message,
                       void *opaque)
 {
     struct producer *p = opaque;
     (void)rk;
+    p->in_flight--;
     if (message->err == 0) {
         struct sent *sent = &p->sent[(intptr_t)message->_private];
         sent->offset = message->offset;
         sent->partition = message->partition;
-        p->acked++;
+        progress_add(&progress.acknowledged);
     }
 }
 
@@ -223,10 +260,20 @@ static rd_kafka_t *client_new(rd_kafka_type_t type, struct producer *p,
     return rk;
 }
 
+/* Sends a record once there is room for one more that is not answered. */
 static void send_one(struct producer *p)
 {
     char value[64];
+    (void)rd_kafka_poll(p->rk, 0);
+    while (p->in_flight >= IN_FLIGHT_MAX && !atomic_load(&stopping) &&
+           rd_kafka_fatal_error(p->rk, NULL, 0) == 0) {
+        if (rd_kafka_poll(p->rk, POLL_MS) == 0) {
+            progress_add(&progress.starved);
+        }
+    }
     if (p->count == RECORDS_MAX) {
+        atomic_fetch_add(&fatal, 1);
+        (void)fprintf(stderr, "producer %d: too many records\n", p->id);
         return;
     }
     int32_t number = p->count;
@@ -241,8 +288,8 @@ static void send_one(struct producer *p)
         RD_KAFKA_V_OPAQUE((void *)(intptr_t)number), RD_KAFKA_V_END);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->count++;
+        p->in_flight++;
     }
-    rd_kafka_poll(p->rk, err ? 10 : 0);
 }
 
 /* Whether the producer is of no use any more. */
@@ -265,7 +312,6 @@ static void *plain_main(void *arg)
     p->rk = client_new(RD_KAFKA_PRODUCER, p, settings);
     while (!atomic_load(&stopping) && !atomic_load(&fatal)) {
         send_one(p);
-        (void)usleep(IN_FLIGHT_US);
         atomic_fetch_add(&fatal, is_fatal(p));
     }
     (void)rd_kafka_flush(p->rk, 60000);
@@ -303,13 +349,12 @@ static void one_txn(struct producer *p, uint32_t *random)
     rd_kafka_error_t *error = rd_kafka_begin_transaction(p->rk);
     if (error) {
         rd_kafka_error_destroy(error);
-        (void)usleep(10000);
+        (void)rd_kafka_poll(p->rk, 10);
         return;
     }
     int n = 1 + (int)(*random >> 16) % 30;
     for (int i = 0; i < n; i++) {
         send_one(p);
-        (void)usleep(IN_FLIGHT_US);
     }
     bool commit = (*random >> 8) % 4 != 0;
     enum outcome outcome = UNKNOWN;
@@ -343,6 +388,7 @@ static void *txn_main(void *arg)
         "transaction.timeout.ms", "60000",  NULL};
     while (!atomic_load(&stopping) && !atomic_load(&fatal)) {
         p->rk = client_new(RD_KAFKA_PRODUCER, p, settings);
+        p->in_flight = 0;
         started++;
         bool good = until_done(p, rd_kafka_init_transactions, &abortable) == 0;
         while (good && !atomic_load(&stopping) && !atomic_load(&fatal) &&
@@ -356,8 +402,7 @@ static void *txn_main(void *arg)
     return NULL;
 }
 
-/* ---- what is there at the end
- * -------------------------------------------------------- */
+/* ---- what is there at the end -------------------------------------------- */
 
 struct findings {
     int64_t wrong_place, unknown_value, disorder, records;
@@ -484,31 +529,31 @@ static void judge_txns(void)
     check(twice == 0, "none is seen twice", twice);
 }
 
-/* ---- the run
- * ----------------------------------------------------------------------------
- */
+/* ---- the run ------------------------------------------------------------- */
 
 static pid_t kill_loop(pid_t broker, const char *dir, int kills,
-                       uint32_t run_ms)
+                       uint32_t records)
 {
     char listen[64];
+    int64_t stuck = 0;
     memcpy(listen, bootstrap, sizeof(listen));
     for (int i = 0; i < kills && !atomic_load(&fatal); i++) {
-        (void)usleep((useconds_t)(run_ms / 4 + rng(run_ms)) * 1000);
+        stuck += !progress_wait(&progress.acknowledged, rng(2 * records + 1));
         broker_kill(broker, dir, SIGKILL);
         if (rng(3) == 0) {
-            (void)usleep(rng(300) * 1000);
+            stuck += !progress_wait(&progress.starved, rng(OUTAGE_MAX));
         }
         broker = broker_start(dir, listen);
     }
-    (void)usleep(500000);
+    stuck += !progress_wait(&progress.acknowledged, records);
+    check(stuck == 0, "the producers go on after each start", stuck);
     return broker;
 }
 
 int main(int argc, char **argv)
 {
     int kills = 30;
-    uint32_t run_ms = 800;
+    uint32_t records = 2000; /* between two kills, on average */
     char made[] = "/tmp/weir-kill-XXXXXX";
     const char *dir = NULL;
     if (argc == 5 && strcmp(argv[1], "--serve") == 0) {
@@ -519,14 +564,12 @@ int main(int argc, char **argv)
             kills = (int)strtol(argv[i + 1], NULL, 10);
         } else if (strcmp(argv[i], "--seed") == 0) {
             rng_state = strtoull(argv[i + 1], NULL, 10);
-        } else if (strcmp(argv[i], "--ms") == 0) {
-            run_ms = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+        } else if (strcmp(argv[i], "--records") == 0) {
+            records = (uint32_t)strtoul(argv[i + 1], NULL, 10);
         } else if (strcmp(argv[i], "--durability") == 0) {
             (void)snprintf(durability, sizeof(durability), "%s", argv[i + 1]);
         } else if (strcmp(argv[i], "--kafka") == 0) {
             kafka = argv[i + 1];
-        } else if (strcmp(argv[i], "--drain") == 0) {
-            drain = strcmp(argv[i + 1], "no") != 0;
         } else if (strcmp(argv[i], "--dir") == 0) {
             dir = argv[i + 1];
         }
@@ -543,7 +586,7 @@ int main(int argc, char **argv)
                              id == PRODUCERS - 1 ? txn_main : plain_main,
                              &producers[id]);
     }
-    broker = kill_loop(broker, dir, kills, run_ms);
+    broker = kill_loop(broker, dir, kills, records);
     atomic_store(&stopping, true);
     for (int id = 0; id < PRODUCERS; id++) {
         (void)pthread_join(producers[id].thread, NULL);
