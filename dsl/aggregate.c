@@ -52,6 +52,18 @@ static bool take_aggregator(struct weir_builder *builder,
     return true;
 }
 
+/* Where the rows are kept: keys as in the group, values as the verb says. */
+static void materialize(struct weir_builder *builder, const struct verb *verb,
+                        struct wr_graph_node *scratch,
+                        const struct weir_serde *key_serde,
+                        const struct weir_serde *value_serde,
+                        const struct weir_materialized *materialized)
+{
+    wr_graph_materialize(builder, scratch, materialized, verb->store_prefix,
+                         key_serde,
+                         verb->same_value ? value_serde : verb->value_serde);
+}
+
 /* What the two kinds of groups have in common once their names are known. */
 static struct weir_table *add_rows(struct weir_builder *builder,
                                    const struct verb *verb,
@@ -84,9 +96,8 @@ aggregate_stream(struct weir_grouped *g, const struct verb *verb,
                  const struct weir_materialized *materialized)
 {
     struct weir_builder *builder = g->builder;
-    wr_graph_materialize(builder, scratch, materialized, verb->store_prefix,
-                         g->key_serde,
-                         verb->same_value ? g->value_serde : verb->value_serde);
+    materialize(builder, verb, scratch, g->key_serde, g->value_serde,
+                materialized);
     scratch->name = wr_graph_name(builder, name, verb->prefix);
     struct wr_graph_node *parent = g->node;
     if (g->key_changed) {
@@ -204,9 +215,8 @@ aggregate_table(struct weir_grouped_table *g, const struct verb *verb,
                 const struct weir_materialized *materialized)
 {
     struct weir_builder *builder = g->builder;
-    wr_graph_materialize(builder, scratch, materialized, verb->store_prefix,
-                         g->key_serde,
-                         verb->same_value ? g->value_serde : verb->value_serde);
+    materialize(builder, verb, scratch, g->key_serde, g->value_serde,
+                materialized);
     const char *sink = wr_graph_name(
         builder, wr_graph_join(builder, name, "-sink"), "KSTREAM-SINK-");
     const char *source = wr_graph_name(
@@ -215,6 +225,24 @@ aggregate_table(struct weir_grouped_table *g, const struct verb *verb,
     struct wr_graph_node *parent = change_topic(
         g, verb, g->name ? g->name : scratch->store.name, sink, source);
     return add_rows(builder, verb, parent, scratch);
+}
+
+/* A verb with functions of the user's. */
+static struct weir_table *
+change_rows(struct weir_grouped_table *grouped, const struct verb *verb,
+            const struct weir_aggregator *aggregator, const char *name,
+            const struct weir_materialized *materialized)
+{
+    if (!grouped) {
+        return NULL;
+    }
+    struct wr_graph_node scratch = {0};
+    if (!fits(grouped->builder, verb->name, materialized) ||
+        !take_aggregator(grouped->builder, verb, aggregator, true,
+                         &scratch.aggregator)) {
+        return &grouped->builder->broken_table;
+    }
+    return aggregate_table(grouped, verb, &scratch, name, materialized);
 }
 
 struct weir_table *
@@ -247,16 +275,7 @@ weir_grouped_table_reduce(struct weir_grouped_table *grouped,
                                      .prefix = "KTABLE-REDUCE-",
                                      .process = wr_op_table_reduce,
                                      .same_value = true};
-    if (!grouped) {
-        return NULL;
-    }
-    struct wr_graph_node scratch = {0};
-    if (!fits(grouped->builder, verb.name, materialized) ||
-        !take_aggregator(grouped->builder, &verb, aggregator, true,
-                         &scratch.aggregator)) {
-        return &grouped->builder->broken_table;
-    }
-    return aggregate_table(grouped, &verb, &scratch, name, materialized);
+    return change_rows(grouped, &verb, aggregator, name, materialized);
 }
 
 struct weir_table *
@@ -269,14 +288,5 @@ weir_grouped_table_aggregate(struct weir_grouped_table *grouped,
                                      .store_prefix = "KTABLE-AGGREGATE-",
                                      .prefix = "KTABLE-AGGREGATE-",
                                      .process = wr_op_table_aggregate};
-    if (!grouped) {
-        return NULL;
-    }
-    struct wr_graph_node scratch = {0};
-    if (!fits(grouped->builder, verb.name, materialized) ||
-        !take_aggregator(grouped->builder, &verb, aggregator, true,
-                         &scratch.aggregator)) {
-        return &grouped->builder->broken_table;
-    }
-    return aggregate_table(grouped, &verb, &scratch, name, materialized);
+    return change_rows(grouped, &verb, aggregator, name, materialized);
 }

@@ -86,18 +86,25 @@ static enum weir_status initial(const struct wr_keyed *keyed,
     return a->init ? a->init(ctx, row, a->user) : WEIR_OK;
 }
 
-enum weir_status wr_op_reduce(struct weir_context *ctx,
-                              const struct weir_record *record, void *state)
+/* The row with the record in it: reduce begins with the first value, aggregate
+ * with what the user says. */
+static enum weir_status add_record(struct weir_context *ctx,
+                                   const struct weir_record *record,
+                                   struct wr_keyed *keyed, bool first_value)
 {
-    struct wr_keyed *keyed = state;
+    struct wr_row was;
     if (is_dropped(ctx, record)) {
         return WEIR_OK;
     }
-    struct wr_row was;
     enum weir_status status = wr_keyed_get(keyed, ctx, record->key, &was);
-    struct weir_bytes row = record->value;
-    if (status == WEIR_OK && was.value.data) {
-        row = was.value;
+    struct weir_bytes row = was.value;
+    bool begins = status == WEIR_OK && !row.data;
+    if (begins && first_value) {
+        row = record->value;
+    } else if (begins) {
+        status = initial(keyed, ctx, &row);
+    }
+    if (status == WEIR_OK && !(begins && first_value)) {
         status = apply(keyed, ctx, keyed->node->aggregator.add, record, &row);
     }
     if (status != WEIR_OK) {
@@ -107,27 +114,16 @@ enum weir_status wr_op_reduce(struct weir_context *ctx,
                         later(record->timestamp_ms, was.timestamp_ms), &was);
 }
 
+enum weir_status wr_op_reduce(struct weir_context *ctx,
+                              const struct weir_record *record, void *state)
+{
+    return add_record(ctx, record, state, /* first_value= */ true);
+}
+
 enum weir_status wr_op_aggregate(struct weir_context *ctx,
                                  const struct weir_record *record, void *state)
 {
-    struct wr_keyed *keyed = state;
-    if (is_dropped(ctx, record)) {
-        return WEIR_OK;
-    }
-    struct wr_row was;
-    enum weir_status status = wr_keyed_get(keyed, ctx, record->key, &was);
-    struct weir_bytes row = was.value;
-    if (status == WEIR_OK && !row.data) {
-        status = initial(keyed, ctx, &row);
-    }
-    if (status == WEIR_OK) {
-        status = apply(keyed, ctx, keyed->node->aggregator.add, record, &row);
-    }
-    if (status != WEIR_OK) {
-        return status;
-    }
-    return wr_keyed_put(keyed, ctx, record, row,
-                        later(record->timestamp_ms, was.timestamp_ms), &was);
+    return add_record(ctx, record, state, /* first_value= */ false);
 }
 
 /* ---- the same for tables ------------------------------------------------- */
