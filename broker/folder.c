@@ -24,15 +24,14 @@
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-bool wr_topic_name_ok(const char *topic)
+bool wr_topic_name_valid(struct weir_bytes name)
 {
-    size_t n = strlen(topic);
-    if (n == 0 || n > WR_TOPIC_NAME_MAX || strcmp(topic, ".") == 0 ||
-        strcmp(topic, "..") == 0) {
+    if (name.len == 0 || name.len > WR_TOPIC_NAME_MAX ||
+        wr_bytes_equal_text(name, ".") || wr_bytes_equal_text(name, "..")) {
         return false;
     }
-    for (size_t i = 0; i < n; i++) {
-        char c = topic[i];
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
               (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) {
             return false;
@@ -60,7 +59,7 @@ bool wr_folder_parse(const char *name, char out_topic[WR_TOPIC_NAME_MAX + 1],
     memcpy(out_topic, name, n);
     out_topic[n] = '\0';
     *out_partition = (int32_t)partition;
-    return wr_topic_name_ok(out_topic);
+    return wr_topic_name_valid(weir_text(out_topic));
 }
 
 static void id_encode(const uint8_t *id, char out[ID_TEXT + 1])

@@ -11,7 +11,7 @@
 
 /** Whether Kafka takes the name for a topic: 1 to 249 of [a-zA-Z0-9._-], not
  * "." and not "..". */
-bool wr_topic_name_ok(const char *topic);
+bool wr_topic_name_valid(struct weir_bytes name);
 /** Splits `<topic>-<partition>`. False for anything else. */
 bool wr_folder_parse(const char *name, char out_topic[WR_TOPIC_NAME_MAX + 1],
                      int32_t *out_partition);

@@ -45,8 +45,7 @@ static bool is_this_broker(const struct wr_request *request,
     return wr_bytes_equal_text(name, id);
 }
 
-/* ---- DescribeConfigs
- * ---------------------------------------------------------- */
+/* ---- DescribeConfigs ----------------------------------------------------- */
 
 typedef struct wr_describe_configs_request_resource asked_resource;
 typedef struct wr_describe_configs_response_resource shown_resource;
@@ -232,8 +231,7 @@ void wr_handle_describe_configs(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- changes
- * --------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------- */
 
 /* One setting of a topic that is to be changed. */
 struct change {

@@ -276,20 +276,14 @@ static bool answer_topics(struct fetch *fetch,
     struct wr_request *request = fetch->request;
     const struct wr_fetch_request *body = request->body;
     size_t left = total_max(request);
-    response->topics = wr_request_take(request, (size_t)body->topics_count,
-                                       sizeof(*response->topics));
-    if (!response->topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, response)) {
         return false;
     }
     for (int32_t t = 0; t < body->topics_count; t++) {
         const struct wr_fetch_request_topic *from = &body->topics[t];
         struct wr_fetch_response_topic *to = &response->topics[t];
-        to->name = from->name;
         to->topic_id = from->topic_id;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return false;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -297,7 +291,6 @@ static bool answer_topics(struct fetch *fetch,
             answer_one(fetch, &spot, &left, &to->partitions[p]);
         }
     }
-    response->topics_count = body->topics_count;
     place_records(fetch, response);
     return true;
 }

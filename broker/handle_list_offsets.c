@@ -102,19 +102,13 @@ void wr_handle_list_offsets(struct wr_request *request)
     const struct wr_list_offsets_request *body = request->body;
     struct wr_list_offsets_response response;
     wr_list_offsets_response_init(&response);
-    response.topics = wr_request_take(request, (size_t)body->topics_count,
-                                      sizeof(*response.topics));
-    if (!response.topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
         return;
     }
     for (int32_t t = 0; t < body->topics_count; t++) {
         const struct wr_list_offsets_request_topic *from = &body->topics[t];
         struct wr_list_offsets_response_topic *to = &response.topics[t];
-        to->name = from->name;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -124,6 +118,5 @@ void wr_handle_list_offsets(struct wr_request *request)
             }
         }
     }
-    response.topics_count = body->topics_count;
     wr_request_reply(request, &response);
 }

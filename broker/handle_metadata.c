@@ -169,8 +169,7 @@ void wr_handle_metadata(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeCluster
- * --------------------------------------------------------- */
+/* ---- DescribeCluster ----------------------------------------------------- */
 
 void wr_handle_describe_cluster(struct wr_request *request)
 {
@@ -202,8 +201,7 @@ void wr_handle_describe_cluster(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeTopicPartitions
- * --------------------------------------------------- */
+/* ---- DescribeTopicPartitions --------------------------------------------- */
 
 #define PAGE_PARTITIONS_MAX 2000
 

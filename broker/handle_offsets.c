@@ -76,11 +76,7 @@ static bool read_topic(struct wr_request *request, int16_t group_error,
 {
     const struct wr_offset_commit_request *body = request->body;
     int64_t wall_ms = wr_loop_wall_ms(request->broker->loop);
-    to->name = from->name;
-    to->partitions_count = from->partitions_count;
-    to->partitions = wr_request_take(request, (size_t)from->partitions_count,
-                                     sizeof(*to->partitions));
-    if (!to->partitions) {
+    if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
         return false;
     }
     for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -123,9 +119,7 @@ static bool read_commit(struct wr_request *request, int16_t group_error,
     if (!positions) {
         return false;
     }
-    response->topics = wr_request_take(request, (size_t)body->topics_count,
-                                       sizeof(*response->topics));
-    if (!response->topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, response)) {
         return false;
     }
     for (int32_t t = 0; t < body->topics_count; t++) {
@@ -134,7 +128,6 @@ static bool read_commit(struct wr_request *request, int16_t group_error,
             return false;
         }
     }
-    response->topics_count = body->topics_count;
     commit->offsets = positions;
     return true;
 }
@@ -311,20 +304,14 @@ static void fetch_single(struct wr_request *request,
     if (!fetch_group(request, body->require_stable, &asked, &found)) {
         return;
     }
-    response->topics = wr_request_take(request, (size_t)found.topics_count,
-                                       sizeof(*response->topics));
-    if (!response->topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, &found, response)) {
         return;
     }
     for (int32_t t = 0; t < found.topics_count; t++) {
         const struct wr_offset_fetch_response_group_topic *from =
             &found.topics[t];
         struct wr_offset_fetch_response_topic *to = &response->topics[t];
-        to->name = from->name;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -335,7 +322,6 @@ static void fetch_single(struct wr_request *request,
                 at->metadata, at->error_code};
         }
     }
-    response->topics_count = found.topics_count;
     wr_request_reply(request, response);
 }
 
@@ -392,19 +378,13 @@ static bool delete_topics(struct wr_request *request,
                           struct wr_offset_delete_response *response)
 {
     const struct wr_offset_delete_request *body = request->body;
-    response->topics = wr_request_take(request, (size_t)body->topics_count,
-                                       sizeof(*response->topics));
-    if (!response->topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, response)) {
         return false;
     }
     for (int32_t t = 0; t < body->topics_count; t++) {
         const struct wr_offset_delete_request_topic *from = &body->topics[t];
         struct wr_offset_delete_response_topic *to = &response->topics[t];
-        to->name = from->name;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return false;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -414,7 +394,6 @@ static bool delete_topics(struct wr_request *request,
                 delete_one(request, entry, from->name, index);
         }
     }
-    response->topics_count = body->topics_count;
     return true;
 }
 

@@ -5,15 +5,13 @@
  * Thread: broker loop. */
 #include "broker/api.h"
 #include "broker/broker.h"
+#include "broker/durable.h"
 #include "broker/errors.h"
 #include "broker/topics.h"
 
 #include <sys/statvfs.h>
 
-static const char out_of_memory[] = "out of memory for an answer";
-
-/* ---- DeleteRecords
- * ------------------------------------------------------------- */
+/* ---- DeleteRecords ------------------------------------------------------- */
 
 static void delete_records(struct wr_request *request, struct weir_bytes topic,
                            const struct wr_delete_records_request_partition *p,
@@ -33,32 +31,24 @@ void wr_handle_delete_records(struct wr_request *request)
     const struct wr_delete_records_request *body = request->body;
     struct wr_delete_records_response response;
     wr_delete_records_response_init(&response);
-    response.topics = wr_request_calloc(request, (size_t)body->topics_count,
-                                        sizeof(*response.topics));
-    bool good = response.topics != NULL;
-    response.topics_count = body->topics_count;
-    for (int32_t i = 0; good && i < body->topics_count; i++) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
+        return;
+    }
+    for (int32_t i = 0; i < body->topics_count; i++) {
         const struct wr_delete_records_request_topic *in = &body->topics[i];
         struct wr_delete_records_response_topic *out = &response.topics[i];
-        out->name = in->name;
-        out->partitions_count = in->partitions_count;
-        out->partitions = wr_request_calloc(
-            request, (size_t)in->partitions_count, sizeof(*out->partitions));
-        good = out->partitions != NULL;
-        for (int32_t k = 0; good && k < in->partitions_count; k++) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, in, out)) {
+            return;
+        }
+        for (int32_t k = 0; k < in->partitions_count; k++) {
             delete_records(request, in->name, &in->partitions[k],
                            &out->partitions[k]);
         }
     }
-    if (!good) {
-        wr_request_hang_up(request, out_of_memory);
-        return;
-    }
     wr_request_reply(request, &response);
 }
 
-/* ---- OffsetForLeaderEpoch
- * -------------------------------------------------------- */
+/* ---- OffsetForLeaderEpoch ------------------------------------------------ */
 
 static void
 epoch_end(struct wr_request *request, struct weir_bytes topic,
@@ -90,34 +80,26 @@ void wr_handle_offset_for_leader_epoch(struct wr_request *request)
     const struct wr_offset_for_leader_epoch_request *body = request->body;
     struct wr_offset_for_leader_epoch_response response;
     wr_offset_for_leader_epoch_response_init(&response);
-    response.topics = wr_request_calloc(request, (size_t)body->topics_count,
-                                        sizeof(*response.topics));
-    bool good = response.topics != NULL;
-    response.topics_count = body->topics_count;
-    for (int32_t i = 0; good && i < body->topics_count; i++) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
+        return;
+    }
+    for (int32_t i = 0; i < body->topics_count; i++) {
         const struct wr_offset_for_leader_epoch_request_topic *in =
             &body->topics[i];
         struct wr_offset_for_leader_epoch_response_topic *out =
             &response.topics[i];
-        out->name = in->name;
-        out->partitions_count = in->partitions_count;
-        out->partitions = wr_request_calloc(
-            request, (size_t)in->partitions_count, sizeof(*out->partitions));
-        good = out->partitions != NULL;
-        for (int32_t k = 0; good && k < in->partitions_count; k++) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, in, out)) {
+            return;
+        }
+        for (int32_t k = 0; k < in->partitions_count; k++) {
             epoch_end(request, in->name, &in->partitions[k],
                       &out->partitions[k]);
         }
     }
-    if (!good) {
-        wr_request_hang_up(request, out_of_memory);
-        return;
-    }
     wr_request_reply(request, &response);
 }
 
-/* ---- DescribeLogDirs
- * ---------------------------------------------------------------- */
+/* ---- DescribeLogDirs ----------------------------------------------------- */
 
 typedef struct wr_describe_log_dirs_response_topic dir_topic;
 
@@ -138,8 +120,8 @@ static bool dir_add(struct wr_request *request, const struct wr_topic *topic,
                     dir_topic *out)
 {
     out->name = weir_text(topic->name);
-    out->partitions = wr_request_calloc(request, (size_t)topic->partition_count,
-                                        sizeof(*out->partitions));
+    out->partitions = wr_request_take(request, (size_t)topic->partition_count,
+                                      sizeof(*out->partitions));
     if (!out->partitions) {
         return false;
     }
@@ -161,7 +143,7 @@ static bool dir_topics(struct wr_request *request,
     const struct wr_topics *topics = request->broker->topics;
     bool all = body->topics_count < 0;
     size_t most = all ? wr_topics_count(topics) : (size_t)body->topics_count;
-    dir->topics = wr_request_calloc(request, most, sizeof(*dir->topics));
+    dir->topics = wr_request_take(request, most, sizeof(*dir->topics));
     if (!dir->topics) {
         return false;
     }
@@ -196,15 +178,12 @@ void wr_handle_describe_log_dirs(struct wr_request *request)
         dir.total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize);
         dir.usable_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
     }
-    if (!dir_topics(request, &dir)) {
-        wr_request_hang_up(request, out_of_memory);
-        return;
+    if (dir_topics(request, &dir)) {
+        wr_request_reply(request, &response);
     }
-    wr_request_reply(request, &response);
 }
 
-/* ---- DescribeProducers
- * ---------------------------------------------------------------- */
+/* ---- DescribeProducers --------------------------------------------------- */
 
 #define PRODUCERS_SHOWN_MAX 1000 /* of a partition */
 
@@ -218,7 +197,7 @@ static bool producers(struct wr_request *request, const struct wr_log *log,
         n++;
     }
     out->active_producers =
-        wr_request_calloc(request, n, sizeof(*out->active_producers));
+        wr_request_take(request, n, sizeof(*out->active_producers));
     if (!out->active_producers) {
         return false;
     }
@@ -243,33 +222,26 @@ void wr_handle_describe_producers(struct wr_request *request)
     const struct wr_topics *topics = request->broker->topics;
     struct wr_describe_producers_response response;
     wr_describe_producers_response_init(&response);
-    response.topics = wr_request_calloc(request, (size_t)body->topics_count,
-                                        sizeof(*response.topics));
-    bool good = response.topics != NULL;
-    response.topics_count = body->topics_count;
-    for (int32_t i = 0; good && i < body->topics_count; i++) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
+        return;
+    }
+    for (int32_t i = 0; i < body->topics_count; i++) {
         const struct wr_describe_producers_request_topic *in = &body->topics[i];
         struct wr_describe_producers_response_topic *out = &response.topics[i];
-        out->name = in->name;
-        out->partitions_count = in->partitions_count;
-        out->partitions = wr_request_calloc(
-            request, (size_t)in->partitions_count, sizeof(*out->partitions));
-        good = out->partitions != NULL;
-        for (int32_t k = 0; good && k < in->partitions_count; k++) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, in, out)) {
+            return;
+        }
+        for (int32_t k = 0; k < in->partitions_count; k++) {
             const struct wr_log *log =
                 wr_topics_log(topics, in->name, in->partitions[k]);
             out->partitions[k].index = in->partitions[k];
             if (!log) {
                 out->partitions[k].error_code =
                     WR_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-            } else {
-                good = producers(request, log, &out->partitions[k]);
+            } else if (!producers(request, log, &out->partitions[k])) {
+                return;
             }
         }
-    }
-    if (!good) {
-        wr_request_hang_up(request, out_of_memory);
-        return;
     }
     wr_request_reply(request, &response);
 }

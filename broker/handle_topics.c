@@ -216,8 +216,7 @@ void wr_handle_create_topics(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- DeleteTopics
- * ------------------------------------------------------------ */
+/* ---- DeleteTopics -------------------------------------------------------- */
 
 static void delete_one(struct wr_request *request, struct weir_bytes name,
                        struct wr_uuid id,
@@ -270,8 +269,7 @@ void wr_handle_delete_topics(struct wr_request *request)
     wr_request_reply(request, &response);
 }
 
-/* ---- CreatePartitions
- * --------------------------------------------------------- */
+/* ---- CreatePartitions ---------------------------------------------------- */
 
 static int16_t grow_one(struct wr_request *request,
                         const struct wr_create_partitions_request_topic *asked,

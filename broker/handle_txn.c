@@ -179,9 +179,7 @@ void wr_handle_add_partitions_to_txn(struct wr_request *request)
     if (!partitions) {
         return;
     }
-    response.topics = wr_request_take(request, (size_t)body->topics_count,
-                                      sizeof(*response.topics));
-    if (!response.topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
         return;
     }
     bool spoiled = !all_exist(request);
@@ -192,11 +190,7 @@ void wr_handle_add_partitions_to_txn(struct wr_request *request)
             &body->topics[t];
         struct wr_add_partitions_to_txn_response_topic *to =
             &response.topics[t];
-        to->name = from->name;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -205,7 +199,6 @@ void wr_handle_add_partitions_to_txn(struct wr_request *request)
                 request, from->name, from->partitions[p], spoiled, error);
         }
     }
-    response.topics_count = body->topics_count;
     wr_request_reply(request, &response);
 }
 
@@ -297,11 +290,7 @@ static bool read_offsets(struct wr_request *request, int16_t group_error,
         const struct wr_txn_offset_commit_request_topic *from =
             &body->topics[t];
         struct wr_txn_offset_commit_response_topic *to = &response->topics[t];
-        to->name = from->name;
-        to->partitions_count = from->partitions_count;
-        to->partitions = wr_request_take(
-            request, (size_t)from->partitions_count, sizeof(*to->partitions));
-        if (!to->partitions) {
+        if (!WR_REQUEST_TAKE_PARTITIONS(request, from, to)) {
             return false;
         }
         for (int32_t p = 0; p < from->partitions_count; p++) {
@@ -356,12 +345,9 @@ void wr_handle_txn_offset_commit(struct wr_request *request)
     if (!positions) {
         return;
     }
-    response.topics = wr_request_take(request, (size_t)body->topics_count,
-                                      sizeof(*response.topics));
-    if (!response.topics) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
         return;
     }
-    response.topics_count = body->topics_count;
     struct wr_group_entry *entry = NULL;
     int16_t error = offsets_group(request, &entry);
     size_t count = 0;

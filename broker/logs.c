@@ -49,8 +49,7 @@ struct wr_logs_config wr_logs_config_default(void)
     };
 }
 
-/* ---- the table
- * ----------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 /* Key of a partition: topic, a zero, i32 partition. */
 static bool table_key(struct weir_bytes topic, int32_t partition,
@@ -93,8 +92,7 @@ struct wr_log *wr_logs_next(const struct wr_logs *logs, size_t *cursor)
     return wr_map_next(&logs->map, cursor, NULL, &value) ? value : NULL;
 }
 
-/* ---- making and deleting
- * ---------------------------------------------------------------- */
+/* ---- making and deleting ------------------------------------------------- */
 
 /* Folder, identity and first segment of a new log. */
 static enum weir_status folder_make(struct wr_log *log, struct weir_error *err)
@@ -115,7 +113,7 @@ enum weir_status wr_logs_create(struct wr_logs *logs,
     int32_t partition = what->partition;
     char dir[PATH_MAX];
     struct wr_log *log = NULL;
-    if (!wr_topic_name_ok(topic) || partition < 0) {
+    if (!wr_topic_name_valid(weir_text(topic)) || partition < 0) {
         return weir_fail(err, WEIR_E_INVALID,
                          "topic name %.64s is not one of 1 to 249 letters, "
                          "digits, '.', '_' and '-'",
@@ -199,8 +197,7 @@ enum weir_status wr_logs_delete(struct wr_logs *logs, struct wr_log *log,
     return status;
 }
 
-/* ---- once a second
- * ------------------------------------------------------------------------ */
+/* ---- once a second ------------------------------------------------------- */
 
 static bool checkpoint_due(struct wr_logs *logs, int64_t now_ms)
 {

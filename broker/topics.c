@@ -22,22 +22,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-bool wr_topic_name_valid(struct weir_bytes name)
-{
-    if (name.len == 0 || name.len > WR_TOPIC_NAME_MAX ||
-        wr_bytes_equal_text(name, ".") || wr_bytes_equal_text(name, "..")) {
-        return false;
-    }
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- the set ------------------------------------------------------------- */
 
 static struct weir_bytes id_key(const struct wr_uuid *id)

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/options.h"
 #include "broker/codec.h"
+#include "broker/folder.h"
 #include "broker/log.h"
 
 struct wr_broker;
@@ -103,9 +104,5 @@ struct wr_topics_watcher {
 };
 void wr_topics_watch(struct wr_topics *topics,
                      struct wr_topics_watcher *watcher);
-
-/** Whether a name may be a topic's: 1..249 of [a-zA-Z0-9._-], not "." or "..".
- */
-bool wr_topic_name_valid(struct weir_bytes name);
 
 #endif
