@@ -32,8 +32,7 @@ struct wr_log_config wr_log_config_default(void)
     };
 }
 
-/* ---- where it stands
- * --------------------------------------------------------- */
+/* ---- where it stands ----------------------------------------------------- */
 
 const char *wr_log_topic(const struct wr_log *log)
 {
@@ -151,8 +150,7 @@ size_t wr_log_segment_find(const struct wr_log *log, int64_t offset)
     return low;
 }
 
-/* ---- segments
- * ---------------------------------------------------------------- */
+/* ---- segments ------------------------------------------------------------ */
 
 enum weir_status wr_log_segment_add(struct wr_log *log, int64_t base_offset,
                                     struct wr_segment **out)
@@ -223,8 +221,7 @@ static enum weir_status roll_for(struct wr_log *log, const struct wr_batch *b,
     return roll ? wr_log_roll(log, err) : WEIR_OK;
 }
 
-/* ---- append
- * ------------------------------------------------------------------ */
+/* ---- append -------------------------------------------------------------- */
 
 static enum wr_kafka_error
 storage_error(struct weir_error *err, const struct wr_log *log, const char *why)
@@ -470,8 +467,7 @@ enum wr_kafka_error wr_log_append_marker(struct wr_log *log,
     return WR_ERR_NONE;
 }
 
-/* ---- producers and watches
- * ---------------------------------------------------- */
+/* ---- producers and watches ----------------------------------------------- */
 
 static void producer_out(const struct wr_producer_state *p,
                          struct wr_log_producer *out)

@@ -21,8 +21,7 @@
 
 #define SNAPSHOT_BYTES_MAX ((size_t)64 << 20)
 
-/* ---- removal
- * -------------------------------------------------------------------- */
+/* ---- removal ------------------------------------------------------------- */
 
 void wr_log_drop_segments(struct wr_log *log, size_t count)
 {
@@ -145,8 +144,7 @@ enum wr_kafka_error wr_log_delete_records(struct wr_log *log, int64_t offset,
     return WR_ERR_NONE;
 }
 
-/* ---- producer snapshots
- * ----------------------------------------------------------- */
+/* ---- producer snapshots -------------------------------------------------- */
 
 enum weir_status wr_log_snapshot(struct wr_log *log, int64_t offset,
                                  struct weir_error *err)
@@ -209,8 +207,7 @@ void wr_log_snapshot_tidy(struct wr_log *log)
     }
 }
 
-/* ---- leader epochs
- * ------------------------------------------------------------------ */
+/* ---- leader epochs ------------------------------------------------------- */
 
 /* Text: "0", count, then "epoch start-offset" lines, as Kafka has it. */
 enum weir_status wr_log_epochs_save(const struct wr_log *log,

@@ -86,8 +86,7 @@ enum weir_status wr_log_make(struct wr_log *log, struct weir_error *err)
     return status;
 }
 
-/* ---- segments
- * ------------------------------------------------------------------- */
+/* ---- segments ------------------------------------------------------------ */
 
 static int base_order(const void *a, const void *b)
 {
@@ -234,8 +233,7 @@ static enum weir_status open_active(struct wr_log *log,
     return status;
 }
 
-/* ---- producers
- * ------------------------------------------------------------------- */
+/* ---- producers ----------------------------------------------------------- */
 
 enum weir_status wr_log_snapshot_load(struct wr_log *log, int64_t offset)
 {
@@ -308,8 +306,7 @@ static void producers_backfill(struct wr_log *log)
     free(backfill);
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 void wr_log_opened(struct wr_log *log, const struct wr_log_recovery *recovery)
 {

@@ -42,8 +42,7 @@ static enum wr_kafka_error readable(const struct wr_log *log, int64_t offset,
     return WR_ERR_NONE;
 }
 
-/* ---- batches
- * ------------------------------------------------------------------ */
+/* ---- batches ------------------------------------------------------------- */
 
 /* Copies batches from memory. False when the offset is older than what is
  * there. */
@@ -186,8 +185,7 @@ size_t wr_log_readable(const struct wr_log *log, int64_t offset,
     return bytes < bytes_max ? bytes : bytes_max;
 }
 
-/* ---- aborted transactions
- * ------------------------------------------------------ */
+/* ---- aborted transactions ------------------------------------------------ */
 
 static int aborted_order(const void *a, const void *b)
 {
@@ -255,8 +253,7 @@ enum weir_status wr_log_aborted(struct wr_log *log, int64_t from, int64_t to,
     return status;
 }
 
-/* ---- time
- * ----------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------- */
 
 /* The first record of a batch that is visible and not earlier. */
 static enum weir_status

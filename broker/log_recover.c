@@ -30,8 +30,7 @@
 
 #define QUARANTINE_FILE "offline.weir"
 
-/* ---- quarantine
- * -------------------------------------------------------------------- */
+/* ---- quarantine ---------------------------------------------------------- */
 
 static void quarantine_path(const struct wr_log *log, char out[PATH_MAX])
 {
@@ -79,8 +78,7 @@ static enum weir_status quarantine(struct wr_log *log, const char *reason,
     return log->offline ? status : WEIR_E_NOMEM;
 }
 
-/* ---- the walk
- * ------------------------------------------------------------------------ */
+/* ---- the walk ------------------------------------------------------------ */
 
 struct walk {
     struct wr_log *log;
@@ -181,9 +179,7 @@ static enum weir_status producers_before(struct wr_log *log, size_t first,
     return status;
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------- */
 
 /* Where the walk ended. */
 struct walked {

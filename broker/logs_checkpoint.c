@@ -45,8 +45,7 @@ static void job_free(struct wr_checkpoint_job *job)
     }
 }
 
-/* ---- the background thread
- * -------------------------------------------------------- */
+/* ---- the background thread ----------------------------------------------- */
 
 static enum weir_status path_sync(const char *path, struct weir_error *err)
 {
@@ -86,8 +85,7 @@ static void job_run(struct wr_helper_job *base)
     }
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------ */
 
 static void path_add(struct wr_checkpoint_job *job, const char *path)
 {

@@ -49,8 +49,7 @@ static const char *in_dir(const struct wr_logs *logs, const char *name,
     return out;
 }
 
-/* ---- before the logs
- * -------------------------------------------------------------------- */
+/* ---- before the logs ----------------------------------------------------- */
 
 static enum weir_status checkpoints_load(struct opening *opening,
                                          struct weir_error *err)
@@ -150,9 +149,7 @@ static enum weir_status recovery_plan(struct opening *opening,
     return opening->has_wal ? frames_of(opening, log, out) : WEIR_OK;
 }
 
-/* ---- the logs
- * ------------------------------------------------------------------------------
- */
+/* ---- the logs ------------------------------------------------------------ */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -358,9 +355,7 @@ enum weir_status wr_logs_open(const struct wr_logs_config *config,
     return WEIR_OK;
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------- */
 
 /* Kafka's own checkpoints, for its tools and for moving the folder. */
 static enum weir_status kafka_checkpoints(struct wr_logs *logs,

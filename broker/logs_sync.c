@@ -30,8 +30,7 @@
 
 #define CONGESTED_BYTES ((size_t)64 << 20) /* appended, not yet durable */
 
-/* ---- waking
- * ------------------------------------------------------------------------- */
+/* ---- waking -------------------------------------------------------------- */
 
 struct wr_logs_wakeup {
     pthread_mutex_t lock; /* guards woken */
@@ -51,9 +50,7 @@ void wr_logs_wake(void *arg)
     }
 }
 
-/* ---- rounds
- * ---------------------------------------------------------------------------
- */
+/* ---- rounds -------------------------------------------------------------- */
 
 static struct wr_round *round_new(struct wr_logs *logs)
 {
@@ -207,8 +204,7 @@ void wr_logs_note(struct wr_log *log, const struct wr_batch *batch,
     logs->stats.appended_bytes += (int64_t)batch->size;
 }
 
-/* ---- the sync thread
- * ------------------------------------------------------------------ */
+/* ---- the sync thread ----------------------------------------------------- */
 
 static enum weir_status direct_sync(struct wr_round *round)
 {
@@ -251,8 +247,7 @@ static void round_run(struct wr_helper_job *job)
     round->sync_ns = wr_mono_ns() - begin_ns;
 }
 
-/* ---- completion
- * ------------------------------------------------------------------------ */
+/* ---- completion ---------------------------------------------------------- */
 
 static void waiter_remove(struct wr_logs *logs, struct wr_logs_waiter *waiter)
 {
@@ -422,9 +417,7 @@ enum weir_status wr_logs_wait(struct wr_logs *logs, struct weir_error *err)
                         : WEIR_OK;
 }
 
-/* ---- waiters
- * ----------------------------------------------------------------------------
- */
+/* ---- waiters ------------------------------------------------------------- */
 
 void wr_logs_when_durable(struct wr_logs *logs, struct wr_logs_waiter *waiter)
 {
@@ -443,9 +436,7 @@ void wr_logs_waiter_cancel(struct wr_logs *logs, struct wr_logs_waiter *waiter)
     }
 }
 
-/* ---- state
- * --------------------------------------------------------------------------------
- */
+/* ---- state --------------------------------------------------------------- */
 
 bool wr_logs_congested(const struct wr_logs *logs)
 {

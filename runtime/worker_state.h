@@ -129,8 +129,7 @@ struct wr_worker_task *wr_worker_find(struct wr_worker *worker,
 /** Publishes what the tasks are doing. */
 void wr_worker_snapshot(struct wr_worker *worker);
 
-/* ---- worker_commit.c
- * ----------------------------------------------------------- */
+/* ---- worker_commit.c ----------------------------------------------------- */
 
 /** The one commit. Nothing to commit is fine. Errors: see failure.h. */
 WEIR_MUST_CHECK enum weir_status wr_commit(struct wr_worker *worker,
@@ -144,8 +143,7 @@ bool wr_commit_is_needed(const struct wr_worker *worker);
 /** Deletes committed records of repartition topics. */
 void wr_commit_purge(struct wr_worker *worker);
 
-/* ---- worker_mailbox.c
- * ---------------------------------------------------------- */
+/* ---- worker_mailbox.c ---------------------------------------------------- */
 
 /** Answers the questions that wait. */
 void wr_mailbox_serve(struct wr_worker *worker);

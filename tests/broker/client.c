@@ -88,8 +88,7 @@ void test_broker_stop(struct test_broker *t)
     assert_int_equal(wr_remove_all(t->dir, NULL), WEIR_OK);
 }
 
-/* ---- client
- * ------------------------------------------------------------------ */
+/* ---- client -------------------------------------------------------------- */
 
 void test_client_open(struct test_client *c, const struct test_broker *t)
 {

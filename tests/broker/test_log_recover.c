@@ -330,8 +330,7 @@ static void weaker_modes_keep_everything_after_a_kill(void **state)
     scene_end(&s);
 }
 
-/* ---- power cut, at random
- * --------------------------------------------------------- */
+/* ---- power cut, at random ------------------------------------------------ */
 
 static uint64_t rng_state;
 static uint32_t rng(uint32_t below)
