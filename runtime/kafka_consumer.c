@@ -431,8 +431,8 @@ static void *tag_of(struct wr_consumer *consumer, const rd_kafka_topic_t *rkt,
 
 /* ---- partitions --------------------------------------------------------- */
 
-static rd_kafka_topic_partition_list_t *
-list_of(const struct wr_partition *partitions, size_t count)
+rd_kafka_topic_partition_list_t *
+wr_partition_list(const struct wr_partition *partitions, size_t count)
 {
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)count);
@@ -462,7 +462,8 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
             return weir_fail(err, WEIR_E_NOMEM, "assignment: out of memory");
         }
     }
-    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_topic_partition_list_t *list =
+        wr_partition_list(partitions, count);
     rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return wr_kafka_fail_object(err, consumer->options, error, "assignment");
@@ -472,7 +473,8 @@ void wr_consumer_unassign(struct wr_consumer *consumer,
                           const struct wr_partition *partitions, size_t count)
 {
     consumer->answered = true;
-    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_topic_partition_list_t *list =
+        wr_partition_list(partitions, count);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error) {
@@ -491,7 +493,8 @@ enum weir_status wr_consumer_seek(struct wr_consumer *consumer,
                                   const struct wr_partition *partitions,
                                   size_t count, struct weir_error *err)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_topic_partition_list_t *list =
+        wr_partition_list(partitions, count);
     rd_kafka_error_t *error =
         rd_kafka_seek_partitions(consumer->rk, list, CALL_TIMEOUT_MS);
     enum weir_status status =
@@ -556,7 +559,8 @@ enum weir_status wr_consumer_committed(struct wr_consumer *consumer,
                                        size_t count, int timeout_ms,
                                        struct weir_error *err)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_topic_partition_list_t *list =
+        wr_partition_list(partitions, count);
     rd_kafka_resp_err_t code =
         rd_kafka_committed(consumer->rk, list, timeout_ms);
     for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
@@ -582,7 +586,8 @@ enum weir_status wr_consumer_commit(struct wr_consumer *consumer,
 {
     const struct timespec pause = {0, 20 * 1000 * 1000};
     int64_t until = wr_mono_ms() + GENERATION_WAIT_MS;
-    rd_kafka_topic_partition_list_t *list = list_of(partitions, count);
+    rd_kafka_topic_partition_list_t *list =
+        wr_partition_list(partitions, count);
     rd_kafka_resp_err_t code = rd_kafka_commit(consumer->rk, list, 0);
     /* the group is between two generations; what we read is still ours until
      * revoked says otherwise, and librdkafka is about to learn the next one */

@@ -28,6 +28,11 @@ struct wr_partition {
     void *tag;            /* comes back with its records */
 };
 
+/** The same as librdkafka has it, with offsets and metadata. Given:
+ *  rd_kafka_topic_partition_list_destroy(). */
+struct rd_kafka_topic_partition_list_s *
+wr_partition_list(const struct wr_partition *partitions, size_t count);
+
 /** What a poll may tell. All run on the polling thread. */
 struct wr_consumer_events {
     /** The group gave us partitions of the subscribed topic. Must answer with

@@ -523,16 +523,7 @@ wr_producer_send_offsets(struct wr_producer *producer,
         return status;
     }
     rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(
-            list, partitions[i].topic, partitions[i].partition);
-        p->offset = partitions[i].offset;
-        if (partitions[i].metadata) {
-            p->metadata = strdup(partitions[i].metadata);
-            p->metadata_size = p->metadata ? strlen(p->metadata) : 0;
-        }
-    }
+        wr_partition_list(partitions, count);
     rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(
         producer->rk, list, membership, TXN_CALL_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(list);
