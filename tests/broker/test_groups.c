@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The coordinator across restarts: groups, positions and what was pending. */
-#include "tests/broker/wire.h"
-#include "tests/harness/weir_test.h"
-
-static struct test_broker broker;
-static struct test_client client;
+#include "tests/broker/served.h"
 
 static int start(void **state)
 {
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
+    (void)served_start(state);
     wire_topic(&client, "t", 1);
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
-    return 0;
-}
-
-static void restart(void)
-{
-    test_client_close(&client);
-    test_broker_restart(&broker);
-    test_client_open(&client, &broker);
 }
 
 static int64_t committed(const char *group, bool stable)
@@ -99,7 +78,7 @@ static void members_go_on_with_their_heartbeats_after_a_restart(void **state)
     (void)state;
     struct weir_bytes id;
     int32_t generation = wire_member(&client, "g", &id);
-    restart();
+    served_restart();
     struct wr_heartbeat_response r;
     WIRE_INIT(heartbeat, q);
     q.group_id = weir_text("g");
@@ -117,7 +96,7 @@ static void positions_are_there_after_a_restart(void **state)
     (void)state;
     commit("kept", 41);
     commit("kept", 42);
-    restart();
+    served_restart();
     assert_int_equal(committed("kept", true), 42);
     assert_int_equal(committed("never", true), -1);
 }
@@ -130,16 +109,16 @@ static void pending_positions_stay_pending_across_a_restart(void **state)
     assert_int_equal(wire_init(&client, 2, "a", &p[1]), 0);
     commit("eos", 1);
     commit_in_txn("c", &p[0], "eos", 10);
-    restart();
+    served_restart();
     assert_int_equal(committed("eos", true), -88);
     assert_int_equal(committed("eos", false), 1);
     assert_int_equal(wire_end(&client, 2, "c", &p[0], true), 0);
     assert_int_equal(committed("eos", true), 10);
     commit_in_txn("a", &p[1], "eos", 20);
-    restart();
+    served_restart();
     assert_int_equal(wire_end(&client, 2, "a", &p[1], false), 0);
     assert_int_equal(committed("eos", true), 10);
-    restart(); /* the markers are replayed as well */
+    served_restart(); /* the markers are replayed as well */
     assert_int_equal(committed("eos", true), 10);
 }
 
@@ -150,7 +129,7 @@ static void positions_go_with_their_topic(void **state)
     wire_delete_topic(&client, "t");
     assert_int_equal(committed("fate", true), -1);
     wire_topic(&client, "t", 1);
-    restart();
+    served_restart();
     assert_int_equal(committed("fate", true), -1);
 }
 
@@ -162,5 +141,5 @@ int main(void)
         cmocka_unit_test(pending_positions_stay_pending_across_a_restart),
         cmocka_unit_test(positions_go_with_their_topic),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, served_stop);
 }

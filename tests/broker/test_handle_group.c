@@ -1,27 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/broker/wire.h"
-#include "tests/harness/weir_test.h"
+#include "tests/broker/served.h"
 
 #include <stdio.h>
-
-static struct test_broker broker;
-static struct test_client client;
-
-static int start(void **state)
-{
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
-    return 0;
-}
 
 static char member_id[256]; /* of the last join that gave one */
 
@@ -206,5 +186,5 @@ int main(void)
         cmocka_unit_test(static_leader_is_told_to_skip_the_assignment),
         cmocka_unit_test(peer_that_goes_while_it_joins_is_forgotten),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, served_start, served_stop);
 }

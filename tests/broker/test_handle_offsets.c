@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/broker/wire.h"
-#include "tests/harness/weir_test.h"
+#include "tests/broker/served.h"
 
 #include <stdlib.h>
 
-static struct test_broker broker;
-static struct test_client client;
-
 static int start(void **state)
 {
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
+    (void)served_start(state);
     wire_topic(&client, "t", 2);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
     return 0;
 }
 
@@ -229,5 +215,5 @@ int main(void)
         cmocka_unit_test(errors_are_kafkas),
         cmocka_unit_test(position_of_an_open_transaction_is_unstable),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, served_stop);
 }

@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/broker/wire.h"
-#include "tests/harness/weir_test.h"
-
-static struct test_broker broker;
-static struct test_client client;
+#include "tests/broker/served.h"
 
 static int start(void **state)
 {
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
+    (void)served_start(state);
     wire_topic(&client, "t", 2);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
     return 0;
 }
 
@@ -172,5 +158,5 @@ int main(void)
         cmocka_unit_test(acks_0_is_silent_and_an_error_closes_the_connection),
         cmocka_unit_test(same_batch_again_has_the_same_offset),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, served_stop);
 }

@@ -2,27 +2,7 @@
 #include "broker/api.h"
 #include "broker/errors.h"
 
-#include "tests/broker/client.h"
-#include "tests/harness/weir_test.h"
-
-static struct test_broker broker;
-static struct test_client client;
-
-static int start(void **state)
-{
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
-    return 0;
-}
+#include "tests/broker/served.h"
 
 static void create(struct wr_create_topics_request_topic *topics, int32_t n,
                    bool validate_only, struct wr_create_topics_response *r)
@@ -267,5 +247,5 @@ int main(void)
         cmocka_unit_test(a_topic_only_grows),
         cmocka_unit_test(a_deleted_topic_is_gone_and_its_name_free),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, served_start, served_stop);
 }

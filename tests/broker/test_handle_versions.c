@@ -2,27 +2,7 @@
 #include "broker/api.h"
 #include "broker/errors.h"
 
-#include "tests/broker/client.h"
-#include "tests/harness/weir_test.h"
-
-static struct test_broker broker;
-static struct test_client client;
-
-static int start(void **state)
-{
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
-    return 0;
-}
+#include "tests/broker/served.h"
 
 static void every_version_lists_every_api(void **state)
 {
@@ -78,5 +58,5 @@ int main(void)
             an_unknown_version_is_answered_in_version_0_with_the_list),
         cmocka_unit_test(software_names_that_kafka_refuses_are_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, served_start, served_stop);
 }

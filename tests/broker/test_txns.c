@@ -3,34 +3,13 @@
  * The transaction coordinator across restarts, and by the clock. */
 #include "base/clock.h"
 
-#include "tests/broker/wire.h"
-#include "tests/harness/weir_test.h"
-
-static struct test_broker broker;
-static struct test_client client;
+#include "tests/broker/served.h"
 
 static int start(void **state)
 {
-    (void)state;
-    test_broker_start(&broker, NULL);
-    test_client_open(&client, &broker);
+    (void)served_start(state);
     wire_topic(&client, "t", 1);
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_client_close(&client);
-    test_broker_stop(&broker);
-    return 0;
-}
-
-static void restart(void)
-{
-    test_client_close(&client);
-    test_broker_restart(&broker);
-    test_client_open(&client, &broker);
 }
 
 static int16_t produce(const char *id,
@@ -53,13 +32,13 @@ static void open_transaction_goes_on_after_a_restart(void **state)
     assert_int_equal(wire_init(&client, 2, "on", &p), 0);
     assert_int_equal(wire_add(&client, 2, "on", &p, "t", 0), 0);
     assert_int_equal(produce("on", &p, 0), 0);
-    restart();
+    served_restart();
     assert_int_equal(produce("on", &p, 1), 0);
     assert_int_equal(wire_end(&client, 2, "on", &p, true), 0);
     struct wr_fetch_response_partition got =
         wire_fetch(&client, WIRE_FETCH(.topic = "t", .isolation = 1));
     assert_int_equal(wire_records(got.records), 3); /* and a marker */
-    restart();
+    served_restart();
     assert_int_equal(wire_end(&client, 2, "on", &p, true), 0); /* again */
     assert_int_equal(wire_end(&client, 2, "on", &p, false), 48);
 }
@@ -70,9 +49,9 @@ static void fencing_holds_after_a_restart(void **state)
     struct wr_init_producer_id_response zombie;
     struct wr_init_producer_id_response heir;
     assert_int_equal(wire_init(&client, 2, "z", &zombie), 0);
-    restart();
+    served_restart();
     assert_int_equal(wire_init(&client, 2, "z", &heir), 0);
-    restart();
+    served_restart();
     assert_int_equal(heir.producer_id, zombie.producer_id);
     assert_int_equal(heir.producer_epoch, zombie.producer_epoch + 1);
     assert_int_equal(wire_add(&client, 2, "z", &zombie, "t", 0), 90);
@@ -93,7 +72,7 @@ static void time_out_counts_across_a_restart(void **state)
     assert_int_equal(p.error_code, 0);
     assert_int_equal(wire_add(&client, 2, "late", &p, "t", 0), 0);
     assert_int_equal(produce("late", &p, 0), 0);
-    restart();
+    served_restart();
     int64_t until_ms = wr_mono_ms() + 20000;
     struct wr_fetch_response_partition got;
     do { /* a reader of committed waits for the end of it */
@@ -114,7 +93,7 @@ static void deleted_topic_does_not_hold_up_the_end(void **state)
     assert_int_equal(wire_add(&client, 2, "d", &p, "short", 0), 0);
     wire_delete_topic(&client, "short");
     assert_int_equal(wire_end(&client, 2, "d", &p, true), 0);
-    restart();
+    served_restart();
     assert_int_equal(wire_end(&client, 2, "d", &p, true), 0);
 }
 
@@ -126,5 +105,5 @@ int main(void)
         cmocka_unit_test(time_out_counts_across_a_restart),
         cmocka_unit_test(deleted_topic_does_not_hold_up_the_end),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, served_stop);
 }
