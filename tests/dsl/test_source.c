@@ -17,6 +17,14 @@ static void twice_c(struct weir_builder *b)
     weir_stream_to(weir_builder_stream(b, "in", NULL), "b", NULL);
 }
 
+/* The whole number that bytes begin with, as text; 0 when there is none. */
+static inline int64_t number_in(struct weir_bytes bytes)
+{
+    char text[24] = "";
+    memcpy(text, bytes.data, bytes.len < 23 ? bytes.len : 23);
+    return strtoll(text, NULL, 10);
+}
+
 /* "5x" is at 5. */
 static enum weir_status time_in_value(struct weir_context *ctx,
                                       const struct weir_record *record,
@@ -25,7 +33,7 @@ static enum weir_status time_in_value(struct weir_context *ctx,
     (void)ctx;
     (void)user;
     if (record->value.data) {
-        *timestamp_ms = strtoll((const char *)record->value.data, NULL, 10);
+        *timestamp_ms = number_in(record->value);
     }
     return WEIR_OK;
 }

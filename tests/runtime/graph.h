@@ -6,6 +6,8 @@
 
 #include "weir/weir.h"
 
+#include <stdlib.h>
+
 /* Passes every record on. */
 static inline enum weir_status
 pass(struct weir_context *ctx, const struct weir_record *record, void *state)
@@ -64,6 +66,14 @@ static inline struct weir_record make_record(const char *key, const char *value,
                             .value = weir_text(value),
                             .timestamp_ms = timestamp_ms};
     return r;
+}
+
+/* The whole number that bytes begin with, as text; 0 when there is none. */
+static inline int64_t number_in(struct weir_bytes bytes)
+{
+    char text[24] = "";
+    memcpy(text, bytes.data, bytes.len < 23 ? bytes.len : 23);
+    return strtoll(text, NULL, 10);
 }
 
 #endif

@@ -6,7 +6,6 @@
 #include "tests/runtime/graph.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static char trace[1024];
 
@@ -198,7 +197,7 @@ static enum weir_status value_as_partition(struct weir_context *ctx,
     if (record->value.data[0] == '?') {
         return weir_context_fail(ctx, WEIR_E_PROCESSOR, "where to?");
     }
-    *partition = atoi((const char *)record->value.data);
+    *partition = (int32_t)number_in(record->value);
     return WEIR_OK;
 }
 

@@ -6,7 +6,6 @@
 #include "tests/runtime/graph.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static char told[8192];
@@ -58,7 +57,7 @@ static enum weir_status time_in_value(struct weir_context *ctx,
 {
     (void)ctx;
     (void)user;
-    *timestamp_ms = strtoll((const char *)record->value.data, NULL, 10);
+    *timestamp_ms = number_in(record->value);
     return WEIR_OK;
 }
 
