@@ -7,6 +7,7 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kafka=$here/kafka
 java_run=$here/java/run
+clients=$here/clients
 
 say() { echo "== $*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
