@@ -5,7 +5,7 @@
  * so a poll asks without waiting first, then waits for one message, then takes
  * what else is there.
  *
- * From a message to its partition's tag: messages carry the address of
+ * From a message to its partition's place: messages carry the address of
  * librdkafka's topic object, which is the same as long as someone holds a
  * reference; we hold one for each topic ever assigned. A handful of topics is
  * searched in order, and the last hit is tried first.
@@ -19,6 +19,11 @@
  * is made whenever a quarter of either limit was taken since the last time:
  * whether the queue was full in between cannot be seen from here, since it may
  * fill and drain between two looks.
+ *
+ * OFFSET_BEGINNING makes librdkafka ask the leader, and again only after half a
+ * second when it does not know the leader yet, as at a start. So the beginning
+ * is first taken to be offset 0, and asked for when the broker says that 0 is
+ * gone.
  *
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
@@ -43,10 +48,15 @@
 #define HEADER_COUNT_MAX   10000
 #define PARTITION_MAX      1000000
 
+struct place {
+    void *tag;    /* NULL: not assigned */
+    bool guessed; /* its beginning was taken to be offset 0 */
+};
+
 struct topic {
     rd_kafka_topic_t *rkt; /* our reference */
-    void **tags;           /* by partition; NULL: not assigned */
-    int32_t tag_count;
+    struct place *places;  /* by partition */
+    int32_t place_count;
 };
 
 struct wr_consumer {
@@ -276,7 +286,7 @@ void wr_consumer_free(struct wr_consumer *consumer)
     leave(consumer);
     for (size_t i = 0; i < consumer->topic_count; i++) {
         rd_kafka_topic_destroy(consumer->topics[i].rkt);
-        free(consumer->topics[i].tags);
+        free(consumer->topics[i].places);
     }
     free(consumer->topics);
     rd_kafka_queue_destroy(consumer->queue);
@@ -361,7 +371,7 @@ void wr_consumer_membership_free(rd_kafka_consumer_group_metadata_t *membership)
     }
 }
 
-/* ---- tags --------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------- */
 
 static struct topic *topic_of(struct wr_consumer *consumer, const char *name)
 {
@@ -384,32 +394,31 @@ static struct topic *topic_of(struct wr_consumer *consumer, const char *name)
     return &topics[consumer->topic_count++];
 }
 
-static enum weir_status set_tag(struct wr_consumer *consumer,
-                                const struct wr_partition *p, void *tag)
+static enum weir_status set_place(struct wr_consumer *consumer,
+                                  const struct wr_partition *p,
+                                  struct place place)
 {
     struct topic *topic = topic_of(consumer, p->topic);
     if (!topic || p->partition < 0 || p->partition > PARTITION_MAX) {
         return WEIR_E_NOMEM;
     }
-    if (p->partition >= topic->tag_count) {
+    if (p->partition >= topic->place_count) {
         size_t n = (size_t)p->partition + 16;
-        void **tags = realloc(topic->tags, n * sizeof(*tags));
-        if (!tags) {
+        struct place *places = realloc(topic->places, n * sizeof(*places));
+        if (!places) {
             return WEIR_E_NOMEM;
         }
-        memset(tags + topic->tag_count, 0,
-               (n - (size_t)topic->tag_count) * sizeof(*tags));
-        topic->tags = tags;
-        topic->tag_count = (int32_t)n;
+        memset(places + topic->place_count, 0,
+               (n - (size_t)topic->place_count) * sizeof(*places));
+        topic->places = places;
+        topic->place_count = (int32_t)n;
     }
-    topic->tags[p->partition] = tag;
+    topic->places[p->partition] = place;
     return WEIR_OK;
 }
 
-/* The tag of a message's partition, or NULL when it is not assigned any more.
- */
-static void *tag_of(struct wr_consumer *consumer, const rd_kafka_topic_t *rkt,
-                    int32_t partition)
+static struct place *place_of(struct wr_consumer *consumer,
+                              const rd_kafka_topic_t *rkt, int32_t partition)
 {
     size_t i = consumer->topic_last;
     if (i >= consumer->topic_count || consumer->topics[i].rkt != rkt) {
@@ -424,8 +433,9 @@ static void *tag_of(struct wr_consumer *consumer, const rd_kafka_topic_t *rkt,
         consumer->topic_last = i;
     }
     const struct topic *topic = &consumer->topics[i];
-    return partition >= 0 && partition < topic->tag_count
-               ? topic->tags[partition]
+    return partition >= 0 && partition < topic->place_count &&
+                   topic->places[partition].tag
+               ? &topic->places[partition]
                : NULL;
 }
 
@@ -458,12 +468,19 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
 {
     consumer->answered = true;
     for (size_t i = 0; i < count; i++) {
-        if (set_tag(consumer, &partitions[i], partitions[i].tag) != WEIR_OK) {
+        struct place place = {partitions[i].tag,
+                              partitions[i].offset == WR_OFFSET_BEGIN};
+        if (set_place(consumer, &partitions[i], place) != WEIR_OK) {
             return weir_fail(err, WEIR_E_NOMEM, "assignment: out of memory");
         }
     }
     rd_kafka_topic_partition_list_t *list =
         wr_partition_list(partitions, count);
+    for (int i = 0; i < list->cnt; i++) {
+        if (list->elems[i].offset == RD_KAFKA_OFFSET_BEGINNING) {
+            list->elems[i].offset = 0;
+        }
+    }
     rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return wr_kafka_fail_object(err, consumer->options, error, "assignment");
@@ -483,7 +500,7 @@ void wr_consumer_unassign(struct wr_consumer *consumer,
         rd_kafka_error_destroy(error);
     }
     for (size_t i = 0; i < count; i++) {
-        if (set_tag(consumer, &partitions[i], NULL) != WEIR_OK) {
+        if (set_place(consumer, &partitions[i], (struct place){0}) != WEIR_OK) {
             continue; /* it was never set */
         }
     }
@@ -682,25 +699,59 @@ static void deliver_record(struct wr_consumer *consumer, void *tag,
     consumer->events.record(consumer->events.user, tag, &in);
 }
 
+/* Offset 0 is gone: what the beginning is, the leader has to say. */
+static void begin_where_it_is(struct wr_consumer *consumer,
+                              const rd_kafka_message_t *message)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(message->rkt),
+                                      message->partition)
+        ->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->rk, list);
+    if (!error) {
+        error = rd_kafka_incremental_assign(consumer->rk, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error) {
+        struct weir_error err;
+        (void)wr_kafka_fail_object(&err, consumer->options, error,
+                                   "going to the beginning");
+        consumer->events.problem(consumer->events.user, NULL, &err);
+    }
+}
+
+static void deliver_out_of_range(struct wr_consumer *consumer,
+                                 struct place *place,
+                                 const rd_kafka_message_t *message)
+{
+    if (place->guessed) {
+        place->guessed = false;
+        begin_where_it_is(consumer, message);
+    } else {
+        consumer->events.out_of_range(consumer->events.user, place->tag);
+    }
+}
+
 /* Anything but a record; the message is destroyed by the caller. */
 static void deliver_event(struct wr_consumer *consumer,
                           const rd_kafka_message_t *message)
 {
     const struct wr_consumer_events *events = &consumer->events;
     struct weir_error err;
-    void *tag = message->rkt
-                    ? tag_of(consumer, message->rkt, message->partition)
-                    : NULL;
+    struct place *place =
+        message->rkt ? place_of(consumer, message->rkt, message->partition)
+                     : NULL;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (tag) {
-            events->end(events->user, tag, message->offset);
+        if (place) {
+            events->end(events->user, place->tag, message->offset);
         }
         return;
     }
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-        if (tag) {
-            events->out_of_range(events->user, tag);
+        if (place) {
+            deliver_out_of_range(consumer, place, message);
         }
         return;
     }
@@ -712,7 +763,7 @@ static void deliver_event(struct wr_consumer *consumer,
                                (int)message->partition,
                                (long long)message->offset);
     }
-    events->problem(events->user, tag, &err);
+    events->problem(events->user, place ? place->tag : NULL, &err);
 }
 
 static size_t deliver(struct wr_consumer *consumer, size_t count)
@@ -725,13 +776,14 @@ static size_t deliver(struct wr_consumer *consumer, size_t count)
             rd_kafka_message_destroy(message);
             continue;
         }
-        void *tag = tag_of(consumer, message->rkt, message->partition);
-        if (!tag) {
+        const struct place *place =
+            place_of(consumer, message->rkt, message->partition);
+        if (!place) {
             rd_kafka_message_destroy(message);
             continue;
         }
         records++;
-        deliver_record(consumer, tag, message);
+        deliver_record(consumer, place->tag, message);
     }
     return records;
 }

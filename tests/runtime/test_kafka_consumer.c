@@ -81,6 +81,32 @@ static void a_position_that_does_not_exist_is_told(void **state)
     wr_consumer_free(consumer);
 }
 
+/* The mock keeps 5 MB of a partition. */
+static void a_beginning_that_is_not_0_is_found(void **state)
+{
+    (void)state;
+    static uint8_t large[900000];
+    struct wr_consumer *consumer = make_consumer();
+    struct wr_partition p = {
+        .topic = "t", .partition = 0, .offset = WR_OFFSET_BEGIN, .tag = &seen};
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(mock_cluster_produce(cluster, "t", 0, weir_text("k"),
+                                              weir_bytes(large, sizeof(large))),
+                         0);
+    }
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    while (seen.end < 9 && wr_mono_ms() < until) {
+        size_t n = 0;
+        wr_consumer_poll(consumer, 50, 100, &n);
+    }
+    assert_int_equal(seen.end, 9);
+    assert_false(seen.out_of_range); /* that is for the owner's own offsets */
+    assert_in_range(seen.records, 1, 6);
+    assert_int_equal(seen.last_offset, 8);
+    wr_consumer_free(consumer);
+}
+
 static void a_waiting_poll_can_be_woken(void **state)
 {
     (void)state;
@@ -128,6 +154,7 @@ int main(void)
         T(records_come_in_as_they_went_out),
         T(a_seek_delivers_again_from_there),
         T(a_position_that_does_not_exist_is_told),
+        T(a_beginning_that_is_not_0_is_found),
         T(a_waiting_poll_can_be_woken),
         T(a_drained_queue_is_filled_again_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
