@@ -576,6 +576,26 @@ static bool may_skip(const struct wr_task *task, enum weir_status s,
     return decoding ? task->continue_on_decode : task->continue_on_process;
 }
 
+/* What a store could not read is no fault of the record: it is never skipped,
+ * whatever the processor made of it. Local state is a copy, so damage is
+ * trouble of this machine, which the next open repairs. */
+static enum weir_status state_trouble(struct wr_task *task,
+                                      const struct weir_context *node,
+                                      enum weir_status s)
+{
+    const struct weir_error *why =
+        task->state ? wr_task_state_error(task->state) : NULL;
+    if (!why || (why->status != WEIR_E_CORRUPT && why->status != WEIR_E_IO)) {
+        return s;
+    }
+    task->infrastructure = true;
+    task->failed = task->failed ? task->failed : node;
+    return weir_fail(&task->error, WEIR_E_IO, "%s%s", why->text,
+                     why->status == WEIR_E_CORRUPT
+                         ? "; the next start rebuilds it from its changelog"
+                         : "");
+}
+
 /* Runs the record through the source's children. */
 static enum weir_status forward_record(struct wr_task *task,
                                        struct wr_input_queue *q,
@@ -589,7 +609,8 @@ static enum weir_status forward_record(struct wr_task *task,
     if (r->timestamp_ms > task->stream_time_ms) {
         task->stream_time_ms = r->timestamp_ms;
     }
-    enum weir_status s = weir_forward(q->source, r);
+    enum weir_status s =
+        state_trouble(task, q->source, weir_forward(q->source, r));
     if (s == WEIR_OK && task->infrastructure) {
         /* a store could not write its changelog and nobody minded */
         s = wr_task_failed(task, q->source, task->error.status);
@@ -646,6 +667,7 @@ static enum weir_status process_head(struct wr_task *task,
     }
     if (task->stream_time_ms >= task->due_stream_ms) {
         s = wr_punctuate_due(task, WEIR_STREAM_TIME, task->stream_time_ms);
+        s = state_trouble(task, q->source, s);
         if (s != WEIR_OK) {
             return report(task, s, "to punctuate", err);
         }
@@ -685,7 +707,8 @@ enum weir_status wr_task_punctuate(struct wr_task *task, int64_t now_ms,
         return WEIR_OK;
     }
     wr_arena_reset(&task->arena);
-    enum weir_status s = wr_punctuate_due(task, WEIR_WALL_CLOCK, now_ms);
+    enum weir_status s = state_trouble(
+        task, NULL, wr_punctuate_due(task, WEIR_WALL_CLOCK, now_ms));
     return s == WEIR_OK ? s : report(task, s, "to punctuate", err);
 }
 

@@ -49,9 +49,12 @@ static enum weir_status answer(struct wr_worker *worker, struct wr_question *q)
         enum weir_status status = wr_store_get_committed(
             store, wr_buf_view(&q->key), &value, &timestamp_ms);
         if (status != WEIR_OK) {
+            const struct weir_error *why =
+                wr_task_state_error(wr_task_state(t->task));
             return weir_fail(&q->error, status, "store '%s' of task %s: %s",
                              wr_store_spec(store)->name, wr_task_name(t->task),
-                             weir_status_text(status));
+                             why->status == status ? why->text
+                                                   : weir_status_text(status));
         }
     }
     q->answer.found = !weir_bytes_is_null(value);

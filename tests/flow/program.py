@@ -458,6 +458,36 @@ def test_damaged_old_file():
             assert "ccc" not in h.consume("word-counts", "--value-type", "int64")
 
 
+COUNT = """local weir = require "weir"
+local app = weir.app "keyed"
+app:stream("texts", { key = weir.text, value = weir.text }):group_by_key():count "c":to "out"
+return app
+"""
+
+
+def test_damaged_store():
+    """A damaged block of local state is met while records run: none is skipped for it, and the pool heals itself."""
+    keys = [f"k{i}" for i in range(5000)]
+    with Here() as h:
+        h.broker()
+        h.topics("texts", "out", partitions="1")
+        pool = h.run(h.path("c.lua", COUNT))
+        h.produce("texts", "".join(f"{k}:v\n" for k in keys), "-K", ":")
+        wait_for("the first counts", lambda: len(h.consume("out").splitlines()) == len(keys))
+        pool.stop()
+        base = h.path("state/keyed/0_0/rocksdb")
+        sst, = (os.path.join(base, f) for f in os.listdir(base) if f.endswith(".sst"))
+        with open(sst, "r+b") as f:
+            f.seek(os.path.getsize(sst) // 3)
+            f.write(bytes(b ^ 255 for b in f.read(1) * 4))
+        h.produce("texts", "".join(f"{k}:v\n" for k in keys), "-K", ":")
+        pool = h.run(h.path("c.lua"), "-X", "processing.exception.handler=continue")
+        wait_for("the second counts", lambda: len(h.consume("out").splitlines()) == 2 * len(keys))
+        rows = h.consume("out", "--value-type", "int64").splitlines()
+        assert sorted(rows) == sorted(f"{k}\t{n}" for k in keys for n in (1, 2)), [r for r in rows if r[-2:] != "\t1"][:5]
+        contains(pool.stop(), os.path.basename(sst), "the next start rebuilds it", "state-rebuilt")
+
+
 def test_reader_leaves():
     """A reader that has enough (`| head -1`) ends `weir consume` in silence."""
     with Here() as h:
