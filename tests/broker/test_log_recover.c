@@ -126,17 +126,24 @@ static void kill_keeps_the_acknowledged_and_cuts_the_rest(void **state)
     scene_end(&s);
 }
 
+/* A broker was killed after it had acknowledged `records` of partition t-0 and
+ * written `unsynced` more. */
+static void scene_of_acked(struct scene *s, int records, int unsynced)
+{
+    struct wr_logs_config config;
+    struct wr_logs *logs;
+    scene_begin(s, &config, &logs);
+    for (int i = 0; i < records; i++) {
+        (void)test_put(test_log(logs, "t", 0), "acked", 1);
+    }
+    scene_crash(s, logs, unsynced);
+}
+
 static void a_tail_torn_at_any_byte_comes_back(void **state)
 {
     struct scene s;
-    struct wr_logs_config config;
-    struct wr_logs *logs;
     (void)state;
-    scene_begin(&s, &config, &logs);
-    for (int i = 0; i < 5; i++) {
-        (void)test_put(test_log(logs, "t", 0), "acked", 1);
-    }
-    scene_crash(&s, logs, 1);
+    scene_of_acked(&s, 5, 1);
     int64_t size = size_of(path_in(s.copy, "t-0/00000000000000000000.log"));
     int64_t three = 4 * (size / 6);
     for (int64_t cut = size - three; cut < size; cut += 3) {
@@ -153,14 +160,8 @@ static void
 a_flipped_bit_in_a_segment_is_healed_from_the_shared_log(void **state)
 {
     struct scene s;
-    struct wr_logs_config config;
-    struct wr_logs *logs;
     (void)state;
-    scene_begin(&s, &config, &logs);
-    for (int i = 0; i < 4; i++) {
-        (void)test_put(test_log(logs, "t", 0), "acked", 1);
-    }
-    scene_crash(&s, logs, 0);
+    scene_of_acked(&s, 4, 0);
     int64_t size = size_of(path_in(s.copy, "t-0/00000000000000000000.log"));
     for (int64_t at = 0; at < size; at += 5) {
         char *dir = scene_copy(&s);
