@@ -17,6 +17,17 @@
 
 /* ---- failures ----------------------------------------------------------- */
 
+/* The text of a status that user code passed on: stores return a status only
+ * and keep the text. */
+static const char *text_of_failure(const struct wr_task *task,
+                                   enum weir_status status)
+{
+    const struct weir_error *stores =
+        task->state ? wr_task_state_error(task->state) : NULL;
+    return stores && stores->status == status ? stores->text
+                                              : weir_status_text(status);
+}
+
 enum weir_status wr_task_failed(struct wr_task *task,
                                 const struct weir_context *node,
                                 enum weir_status status)
@@ -25,7 +36,7 @@ enum weir_status wr_task_failed(struct wr_task *task,
         task->failed = node;
         if (task->error.status != status) {
             (void)weir_fail(&task->error, status, "%s",
-                            weir_status_text(status));
+                            text_of_failure(task, status));
         }
     }
     return status;

@@ -121,6 +121,12 @@ void wr_store_shrink(struct weir_store *store, uint32_t spare)
     store->room = bytes < room ? room : bytes + step;
 }
 
+static enum weir_status null_key(struct weir_store *store)
+{
+    return weir_fail(&store->state->error, WEIR_E_INVALID,
+                     "store %s: the key is null", store->spec->name);
+}
+
 /* ---- reading ------------------------------------------------------------- */
 
 enum weir_status wr_store_row(const struct weir_store *store,
@@ -242,7 +248,7 @@ enum weir_status weir_store_get_timestamped(struct weir_store *store,
                                             int64_t *out_timestamp_ms)
 {
     if (!key.data) {
-        return WEIR_E_INVALID;
+        return null_key(store);
     }
     uint32_t ref;
     enum weir_status s = entry_read(store, key, &ref);
@@ -274,7 +280,7 @@ enum weir_status wr_store_get_committed(struct weir_store *store,
                                         int64_t *out_timestamp_ms)
 {
     if (!key.data) {
-        return WEIR_E_INVALID;
+        return null_key(store);
     }
     wr_rocks_unpin(store->pin);
     store->pin = NULL;
@@ -445,8 +451,13 @@ static int64_t timestamp_now(const struct weir_store *store)
 static enum weir_status write_check(struct weir_store *store,
                                     struct weir_bytes key, int64_t timestamp_ms)
 {
-    if (!key.data || timestamp_ms < 0) {
-        return WEIR_E_INVALID;
+    if (!key.data) {
+        return null_key(store);
+    }
+    if (timestamp_ms < 0) {
+        return weir_fail(&store->state->error, WEIR_E_INVALID,
+                         "store %s: the timestamp is %lld", store->spec->name,
+                         (long long)timestamp_ms);
     }
     if (store->state->full && store->based &&
         wr_store_dirty_bytes(store) + store->touched_bytes >

@@ -182,6 +182,29 @@ static void a_processor_that_fails_to_open_is_closed_and_named(void **state)
     weir_topology_free(t);
 }
 
+static enum weir_status put_null_key(struct weir_context *ctx,
+                                     const struct weir_record *record,
+                                     void *state)
+{
+    (void)state;
+    return weir_store_put(weir_context_store(ctx, "mine"), WEIR_NULL,
+                          record->value);
+}
+
+static void what_a_store_refuses_is_told_in_full(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct weir_topology *t = weir_topology_new();
+    add_source(t, "in", "A");
+    add_processor(t, "put", "in", put_null_key);
+    add_store(t, "mine", "put");
+    assert_int_equal(run_one(t, "x", &err), WEIR_E_INVALID);
+    assert_non_null(strstr(err.text, "node 'put'"));
+    assert_non_null(strstr(err.text, "store mine: the key is null"));
+    weir_topology_free(t);
+}
+
 /* The number in the value; "?" is refused. */
 static enum weir_status value_as_partition(struct weir_context *ctx,
                                            const char *topic,
@@ -245,6 +268,7 @@ int main(void)
         cmocka_unit_test(the_deepest_failing_node_is_named),
         cmocka_unit_test(a_node_sees_its_place_and_its_own_stores_only),
         cmocka_unit_test(a_processor_that_fails_to_open_is_closed_and_named),
+        cmocka_unit_test(what_a_store_refuses_is_told_in_full),
         cmocka_unit_test(a_partitioner_chooses_or_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
