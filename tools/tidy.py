@@ -7,6 +7,7 @@
     machine, X_part.c without a header X_part.h, may share test_X.c)
   - every file opens with the licence line, every source file and header of a
     room then tells what it is for
+  - every public function and constant has a docstring
   - nothing is marked as left for later (_LATER below)
   - text files end with a newline and have no tabs or trailing blanks
 
@@ -84,6 +85,17 @@ def check_opening(findings, path, text):
         findings.add("story", path, 1, "does not open with its story: what it is for, what not, its states or bytes")
 
 
+def check_docstrings(findings, path, text):
+    """A line that begins a public declaration stands right below a comment."""
+    if not path.startswith("include/"):
+        return
+    lines = text.split("\n")
+    for i, line in enumerate(lines):
+        if not line.startswith("WEIR_API ") or lines[i - 1].endswith("*/"):
+            continue
+        findings.add("docstring", path, i + 1, "has no docstring: meaning, units, ownership, errors, thread")
+
+
 def csource_room(path):
     room = path.split("/", 1)[0]
     return room if room in csource.ROOMS or room == "include" else None
@@ -143,6 +155,7 @@ def check_tree(root, excused):
         if path.endswith((".c", ".h")):
             functions = csource.functions(text)
             check_opening(findings, path, text)
+            check_docstrings(findings, path, text)
             check_sizes(findings, path, text, functions)
             check_test(findings, root, path)
             function_rows += [(last - first + 1, f"{path}:{first} {name}") for name, first, last, _ in functions]

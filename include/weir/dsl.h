@@ -207,10 +207,14 @@ WEIR_API void weir_builder_store(struct weir_builder *builder,
                                  const struct weir_store_spec *spec);
 
 /* ---- streams: each record for itself ------------------------------------ */
+/* What a verb returns is lent for the builder's life. `user` is handed to fn.
+ */
 
+/** The records that fn keeps. */
 WEIR_API struct weir_stream *weir_stream_filter(struct weir_stream *stream,
                                                 weir_predicate_fn fn,
                                                 void *user, const char *name);
+/** The records that fn does not keep. */
 WEIR_API struct weir_stream *weir_stream_filter_not(struct weir_stream *stream,
                                                     weir_predicate_fn fn,
                                                     void *user,
@@ -220,6 +224,7 @@ WEIR_API struct weir_stream *weir_stream_filter_not(struct weir_stream *stream,
 WEIR_API struct weir_stream *weir_stream_map(struct weir_stream *stream,
                                              weir_pair_fn fn, void *user,
                                              const char *name);
+/** A new value; the key stays, and so no repartition topic becomes due. */
 WEIR_API struct weir_stream *weir_stream_map_values(struct weir_stream *stream,
                                                     weir_mapper_fn fn,
                                                     void *user,
@@ -228,6 +233,7 @@ WEIR_API struct weir_stream *weir_stream_map_values(struct weir_stream *stream,
 WEIR_API struct weir_stream *weir_stream_flat_map(struct weir_stream *stream,
                                                   weir_flat_fn fn, void *user,
                                                   const char *name);
+/** Any number of records for one, each with its key. */
 WEIR_API struct weir_stream *
 weir_stream_flat_map_values(struct weir_stream *stream, weir_flat_fn fn,
                             void *user, const char *name);
@@ -290,6 +296,8 @@ WEIR_API struct weir_table *
 weir_grouped_reduce(struct weir_grouped *grouped, weir_aggregate_fn add,
                     void *user, const char *name,
                     const struct weir_materialized *materialized);
+/** What the aggregator begins with, then what its `add` makes of the row and
+ * each value. */
 WEIR_API struct weir_table *weir_grouped_aggregate(
     struct weir_grouped *grouped, const struct weir_aggregator *aggregator,
     const char *name, const struct weir_materialized *materialized);
@@ -303,10 +311,12 @@ WEIR_API struct weir_table *
 weir_table_filter(struct weir_table *table, weir_predicate_fn fn, void *user,
                   const char *name,
                   const struct weir_materialized *materialized);
+/** As weir_table_filter, for the rows that fn does not keep. */
 WEIR_API struct weir_table *
 weir_table_filter_not(struct weir_table *table, weir_predicate_fn fn,
                       void *user, const char *name,
                       const struct weir_materialized *materialized);
+/** Rows with a new value. */
 WEIR_API struct weir_table *
 weir_table_map_values(struct weir_table *table, weir_mapper_fn fn, void *user,
                       const char *name,
@@ -320,6 +330,7 @@ WEIR_API struct weir_grouped_table *
 weir_table_group_by(struct weir_table *table, weir_pair_fn fn, void *user,
                     const struct weir_grouping *grouping);
 
+/** How many rows there are in each group, as int64. */
 WEIR_API struct weir_table *
 weir_grouped_table_count(struct weir_grouped_table *grouped, const char *name,
                          const struct weir_materialized *materialized);
@@ -330,6 +341,7 @@ weir_grouped_table_reduce(struct weir_grouped_table *grouped,
                           const struct weir_aggregator *aggregator,
                           const char *name,
                           const struct weir_materialized *materialized);
+/** As a stream's aggregate, with aggregator->subtract for rows that leave. */
 WEIR_API struct weir_table *
 weir_grouped_table_aggregate(struct weir_grouped_table *grouped,
                              const struct weir_aggregator *aggregator,

@@ -18,6 +18,8 @@ extern "C" {
 
 /** A growing text or byte string that weir owns; serdes write into it. */
 struct weir_writer;
+/** Appends len bytes (copied). A failure sticks to the writer, whose owner
+ * looks for it: too large, or no memory. */
 WEIR_API void weir_write(struct weir_writer *writer, const void *data,
                          size_t len);
 
@@ -39,6 +41,7 @@ struct weir_serde {
                                 struct weir_error *err);
 };
 
+/* The built-in ones; their bytes are those of Java's serializers. */
 WEIR_API extern const struct weir_serde
     weir_serde_bytes;                                    /* JSON: base64 text */
 WEIR_API extern const struct weir_serde weir_serde_text; /* UTF-8 */
@@ -72,7 +75,7 @@ static inline enum weir_status weir_int64_read(struct weir_bytes b,
     return WEIR_OK;
 }
 
-/** IEEE 754 double, big-endian. */
+/** As weir_int64_bytes, of an IEEE 754 double. */
 static inline struct weir_bytes weir_double_bytes(double v, uint8_t out[8])
 {
     int64_t bits;
@@ -80,6 +83,7 @@ static inline struct weir_bytes weir_double_bytes(double v, uint8_t out[8])
     return weir_int64_bytes(bits, out);
 }
 
+/** The double in 8 bytes big-endian. Errors: WEIR_E_DECODE when not 8 bytes. */
 static inline enum weir_status weir_double_read(struct weir_bytes b,
                                                 double *out)
 {

@@ -94,19 +94,31 @@ WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_forward_to(struct weir_context *ctx, const char *child,
                 const struct weir_record *record);
 
-/** The store of that name, or NULL when it is not connected to this node. Live
- *  until the processor's close returns. */
+/* A context is lent to a callback: these are for the callback's thread, until
+ * it returns. Texts they return live as long as the task. */
+
+/** The store of that name, or NULL when it is not connected to this node. Lent
+ *  until the processor's close returns: look it up in open. */
 WEIR_API struct weir_store *weir_context_store(struct weir_context *ctx,
                                                const char *name);
-/** Where the current record came from: NULL, -1, -1 inside a punctuator. */
+/** Topic that the current record was read from. NULL when there is none: inside
+ *  a punctuator, in open and close, and when a cache is flushed. */
 WEIR_API const char *weir_context_topic(const struct weir_context *ctx);
+/** Partition of the current record; -1 when there is none. */
 WEIR_API int32_t weir_context_partition(const struct weir_context *ctx);
+/** Offset of the current record; -1 when there is none. */
 WEIR_API int64_t weir_context_offset(const struct weir_context *ctx);
+/** Name of this node. */
 WEIR_API const char *weir_context_node(const struct weir_context *ctx);
+/** The task, such as "0_3": sub-topology and partition. */
 WEIR_API const char *weir_context_task(const struct weir_context *ctx);
+/** The application.id. */
 WEIR_API const char *weir_context_application(const struct weir_context *ctx);
-/** Highest timestamp the task has seen; -1 before the first record. */
+/** Highest timestamp the task has seen, in milliseconds since 1970; -1 before
+ *  the first record. */
 WEIR_API int64_t weir_context_stream_time_ms(const struct weir_context *ctx);
+/** The machine's time, in milliseconds since 1970; in tests what the test says.
+ */
 WEIR_API int64_t weir_context_wall_clock_ms(const struct weir_context *ctx);
 /** Asks for a commit soon; it does not happen inside this call. */
 WEIR_API void weir_context_request_commit(struct weir_context *ctx);
@@ -115,13 +127,16 @@ WEIR_API void *weir_context_thread_state(const struct weir_context *ctx);
 /** Memory for the current record's processing, aligned to 16; lent until the
  *  record (or punctuation) is done. NULL when the limit is reached. */
 WEIR_API void *weir_context_alloc(struct weir_context *ctx, size_t n);
-/** Sets the text that the error will have and returns status. */
+/** Sets the text of the failure that the callback is about to return, and
+ *  returns status, so that `return weir_context_fail(...)` reads well. The
+ * place (task, node, topic, partition, offset) is added by weir. */
 WEIR_API enum weir_status weir_context_fail(struct weir_context *ctx,
                                             enum weir_status status,
                                             const char *format, ...)
     WEIR_PRINTF(3, 4);
 /** Counts a record that was left out on purpose (a null key, a late record):
- *  weir_records_dropped_total{reason="..."}. `reason` is a literal. */
+ *  weir_records_dropped_total{reason="..."}. `reason` lives as long as the
+ *  task, a literal say; a task counts at most 16 different ones. */
 WEIR_API void weir_context_drop(struct weir_context *ctx, const char *reason);
 
 /** Calls fn every interval_ms of the given time until cancelled or closed.
@@ -131,7 +146,7 @@ WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_context_schedule(struct weir_context *ctx, int64_t interval_ms,
                       enum weir_punctuation type, weir_punctuate_fn fn,
                       void *state, struct weir_punctuator **out);
-/** Stops it; allowed inside its own callback. */
+/** Stops it; allowed inside its own callback. NULL is fine. */
 WEIR_API void weir_punctuator_cancel(struct weir_punctuator *punctuator);
 
 /* ---- key-value stores --------------------------------------------------- */
@@ -152,6 +167,12 @@ struct weir_store_spec {
     const char *const *changelog_config;  /* "name=value" texts, NULL-ended */
 };
 
+/* Stores belong to their task: call these on its thread, inside a callback of a
+ * processor that is connected. Writes become visible to queries, and survive,
+ * with the next commit. A null key is WEIR_E_INVALID. What a store could not do
+ * (WEIR_E_IO, WEIR_E_CORRUPT, WEIR_E_NOSPACE, WEIR_E_NOMEM) is told in full
+ * when the callback returns the status. */
+
 /** The value of key, null when absent; lent until the next call on the store.
  *  For a timestamped store the value comes without its timestamp. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
@@ -162,24 +183,25 @@ WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_get_timestamped(struct weir_store *store, struct weir_bytes key,
                            struct weir_bytes *out_value,
                            int64_t *out_timestamp_ms);
-/** Sets key to value (copied); null deletes. The changelog record has the
- * current record's timestamp. Errors: WEIR_E_INVALID for a null key;
- * WEIR_E_NOMEM. */
+/** Sets key to value (both copied); null deletes. The changelog record has the
+ *  current record's timestamp. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_put(struct weir_store *store, struct weir_bytes key,
                struct weir_bytes value);
-/** Sets key to value with its own timestamp. On a store that is not timestamped
- *  the timestamp goes to the changelog record only. */
+/** As weir_store_put, with a timestamp in milliseconds since 1970. On a store
+ * that is not timestamped the timestamp goes to the changelog record only. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_put_timestamped(struct weir_store *store, struct weir_bytes key,
                            struct weir_bytes value, int64_t timestamp_ms);
-/** Puts only where nothing is; *out_old gets what was there, or null. */
+/** Puts only where nothing is; *out_old gets what was there, or null; lent
+ * until the next call on the store. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_put_if_absent(struct weir_store *store, struct weir_bytes key,
                          struct weir_bytes value, struct weir_bytes *out_old);
+/** As weir_store_put with a null value; fine when the key is absent. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_delete(struct weir_store *store, struct weir_bytes key);
-/** About how many keys there are. */
+/** About how many keys there are, uncommitted ones included. */
 WEIR_API int64_t weir_store_approximate_count(struct weir_store *store);
 
 struct weir_iterator;
@@ -190,7 +212,7 @@ WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_range(struct weir_store *store, struct weir_bytes from,
                  struct weir_bytes to, bool reverse,
                  struct weir_iterator **out);
-/** Keys that begin with prefix. */
+/** Keys that begin with prefix, in order; otherwise as weir_store_range. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_prefix(struct weir_store *store, struct weir_bytes prefix,
                   struct weir_iterator **out);
@@ -202,6 +224,8 @@ WEIR_API bool weir_iterator_next(struct weir_iterator *iterator,
                                  int64_t *out_timestamp_ms);
 /** Why the iteration ended: WEIR_OK at the end of the range. */
 WEIR_API enum weir_status weir_iterator_status(const struct weir_iterator *it);
+/** Frees the iterator. An open one holds memory of the store: close it in the
+ *  callback that made it. NULL is fine. */
 WEIR_API void weir_iterator_close(struct weir_iterator *iterator);
 
 /** What a caching store tells its writer when an entry leaves the cache: the
@@ -291,16 +315,24 @@ struct weir_thread_hook {
 /** Given; weir_topology_free(), unless weir_app_new() took it. NULL: no memory.
  */
 WEIR_API struct weir_topology *weir_topology_new(void);
+/** NULL is fine. */
 WEIR_API void weir_topology_free(struct weir_topology *topology);
+/* The building calls below copy what they are given, except functions and
+ * `user` pointers. One thread at a time. */
+
+/** Adds a node that reads topics. */
 WEIR_API void weir_topology_source(struct weir_topology *topology,
                                    const struct weir_source *source);
+/** Adds a node that runs code; its parents were added before. */
 WEIR_API void weir_topology_processor(struct weir_topology *topology,
                                       const struct weir_processor *processor);
+/** Adds a node that writes a topic; its parents were added before. */
 WEIR_API void weir_topology_sink(struct weir_topology *topology,
                                  const struct weir_sink *sink);
+/** Adds a store; its serdes are lent for the application's life. */
 WEIR_API void weir_topology_store(struct weir_topology *topology,
                                   const struct weir_store_spec *spec);
-/** Lets a processor use a store. */
+/** Lets a processor use a store; both were added before. */
 WEIR_API void weir_topology_connect(struct weir_topology *topology,
                                     const char *processor, const char *store);
 /** Declares `name` (as sources and sinks call it) a repartition topic: its real
@@ -308,6 +340,7 @@ WEIR_API void weir_topology_connect(struct weir_topology *topology,
  *  partitions 0: as many as the largest of its upstream sources. */
 WEIR_API void weir_topology_repartition(struct weir_topology *topology,
                                         const char *name, int32_t partitions);
+/** Sets what runs at the beginning and end of each stream thread; once. */
 WEIR_API void weir_topology_hook(struct weir_topology *topology,
                                  const struct weir_thread_hook *hook);
 /** The first error of the building calls, or a graph that cannot run: a node
@@ -335,12 +368,15 @@ struct weir_config;
  *  Kafka Streams; names of librdkafka go to the clients, optionally with prefix
  *  `consumer.`, `producer.`, `admin.`; others are refused. */
 WEIR_API struct weir_config *weir_config_new(void);
+/** NULL is fine; applications have their own copy. */
 WEIR_API void weir_config_free(struct weir_config *config);
-/** Errors: WEIR_E_CONFIG naming the option, and the nearest one. */
+/** Sets an option; both texts are copied, a later call wins. Errors:
+ *  WEIR_E_CONFIG naming the option, and the nearest one when it is unknown. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_config_set(struct weir_config *config, const char *name, const char *value,
                 struct weir_error *err);
-/** Reads a properties file. Errors: WEIR_E_CONFIG with file and line. */
+/** Sets what a properties file says. Errors: WEIR_E_CONFIG with file and line,
+ *  WEIR_E_NOTFOUND, WEIR_E_IO; the lines before have been set. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_config_load(struct weir_config *config, const char *path,
                  struct weir_error *err);
@@ -353,7 +389,7 @@ enum weir_app_state {
     WEIR_APP_RUNNING,     /* every task of this process processes */
     WEIR_APP_STOPPING,
     WEIR_APP_STOPPED,
-    WEIR_APP_ERROR /* a thread failed for good; weir_app_error() says why */
+    WEIR_APP_ERROR /* a thread failed for good; weir_app_wait() says why */
 };
 
 /** Checks topology and configuration and makes an application; contacts nobody
@@ -373,8 +409,10 @@ WEIR_API void weir_app_stop(struct weir_app *app);
  *  the failure that ended it. */
 WEIR_API WEIR_MUST_CHECK enum weir_status weir_app_wait(struct weir_app *app,
                                                         struct weir_error *err);
+/** What the application is doing now. Thread: any. */
 WEIR_API enum weir_app_state weir_app_state(const struct weir_app *app);
-/** Frees a stopped (or never started) application. NULL is fine. */
+/** Frees an application and its topology; one that still runs is stopped and
+ *  waited for. NULL is fine. */
 WEIR_API void weir_app_free(struct weir_app *app);
 
 #ifdef __cplusplus

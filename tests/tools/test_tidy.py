@@ -88,6 +88,14 @@ class Tidy(unittest.TestCase):
         self.ok({"tests/base/test_a.c": "/* SPDX-License-Identifier: Apache-2.0 */\n"})
         self.finds({"examples/a.lua": "return 1\n"}, "does not open with SPDX")
 
+    def test_a_public_function_needs_its_docstring(self):
+        told = "/** Does a. */\nWEIR_API int a(void);\n"
+        self.assertEqual(findings({"include/weir/a.h": HEAD + told}), [])
+        found = findings({"include/weir/a.h": HEAD + told + "WEIR_API int b(void);\n"})
+        self.assertEqual(len(found), 1)
+        self.assertIn("include/weir/a.h:6: has no docstring", found[0])
+        self.assertEqual(findings({"base/a.h": HEAD + "WEIR_API int b(void);\n"}), [])
+
     def test_marks_tabs_and_blanks_are_found(self):
         self.finds({"base/a.h": HEAD + "/* TO" + "DO */\n"}, "left for later")
         self.finds({"base/a.h": HEAD + "\tint a;\n"}, "a tab")
