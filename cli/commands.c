@@ -99,7 +99,7 @@ static const struct wr_cli_option consume_options[] = {
     {"from", 'f', "WHERE",
      "beginning (default), end, an offset, or -N for the last N records of "
      "each partition."},
-    {"exit", 'e', NULL, "Ends when every partition's end is reached."},
+    {"exit", 'e', NULL, "Ends with the records that are there now."},
     {"max", 'n', "N", "Ends after N records."},
     {"partition", 'p', "N", "Reads one partition."},
     {"key-type", 0, "TYPE", TYPE_HELP},

@@ -5,7 +5,12 @@
  * group is joined and nothing is committed.
  *
  * In text, a line is "key TAB value" where there is a key, else the value; null
- * is shown as the word null. In JSON a line is one object. */
+ * is shown as the word null. In JSON a line is one object.
+ *
+ * The end of --exit is what is there at the start: a topic that is written to
+ * all the time has no other. A partition has ended with the first record behind
+ * it, which is not shown, or when the broker has no more to give (an open
+ * transaction hides the rest). */
 #include "cli/kafka_door.h"
 #include "cli/tools.h"
 
@@ -32,6 +37,7 @@ struct consume {
     int partitions; /* assigned */
     int at_end;     /* of these */
     bool *ended;    /* by partition number; an end may be told twice */
+    int64_t *ends;  /* by partition number: the end at the start */
     int ended_count;
     int64_t count;
     bool reader_left; /* of standard output */
@@ -159,16 +165,26 @@ static enum weir_status print_record(struct consume *c,
 
 /* ---- the loop ----------------------------------------------------------- */
 
+/* Whether this is no record to be shown, but says that its partition ended. */
+static bool note_end(struct consume *c, const rd_kafka_message_t *m)
+{
+    bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    if ((!is_end && m->err) || !c->exit_at_end || m->partition < 0 ||
+        m->partition >= c->ended_count) {
+        return is_end;
+    }
+    if (!is_end && m->offset < c->ends[m->partition]) {
+        return false;
+    }
+    c->at_end += !c->ended[m->partition];
+    c->ended[m->partition] = true;
+    return true;
+}
+
 static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
                                struct weir_error *err)
 {
-    bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    if ((is_end || !m->err) && m->partition >= 0 &&
-        m->partition < c->ended_count && c->ended[m->partition] != is_end) {
-        c->ended[m->partition] = is_end;
-        c->at_end += is_end ? 1 : -1;
-    }
-    if (is_end) {
+    if (note_end(c, m)) {
         return WEIR_OK;
     }
     if (m->err) {
@@ -236,6 +252,26 @@ static enum weir_status count_partitions(struct consume *c, int *out,
     return WEIR_OK;
 }
 
+/* Notes where the partitions end now. */
+static enum weir_status find_ends(struct consume *c,
+                                  const rd_kafka_topic_partition_list_t *list,
+                                  struct weir_error *err)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        int32_t partition = list->elems[i].partition;
+        int64_t first = 0;
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            c->door.client, c->topic, partition, &first, &c->ends[partition],
+            c->door.timeout_ms);
+        if (code) {
+            return wr_door_fail(&c->door, code, NULL, err,
+                                "topic '%s' partition %d: asking for its end",
+                                c->topic, partition);
+        }
+    }
+    return WEIR_OK;
+}
+
 static enum weir_status assign(struct consume *c, struct weir_error *err)
 {
     int count = 0;
@@ -253,16 +289,21 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
     }
     c->partitions = list->cnt;
     c->ended = calloc((size_t)count, sizeof(*c->ended));
-    if (!c->ended) {
-        rd_kafka_topic_partition_list_destroy(list);
-        return weir_fail(err, WEIR_E_NOMEM, "out of memory");
-    }
+    c->ends = calloc((size_t)count, sizeof(*c->ends));
     c->ended_count = count;
-    rd_kafka_resp_err_t code = rd_kafka_assign(c->door.client, list);
+    s = c->ended && c->ends ? WEIR_OK
+                            : weir_fail(err, WEIR_E_NOMEM, "out of memory");
+    if (s == WEIR_OK && c->exit_at_end) {
+        s = find_ends(c, list, err);
+    }
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (s == WEIR_OK) {
+        code = rd_kafka_assign(c->door.client, list);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     return code
                ? wr_door_fail(&c->door, code, NULL, err, "topic '%s'", c->topic)
-               : WEIR_OK;
+               : s;
 }
 
 static enum weir_status read_from(const char *text, int64_t *out,
@@ -351,5 +392,6 @@ int wr_consume(struct wr_cli *cli)
     wr_door_close(&c.door);
     wr_buf_done(&c.line.buf);
     free(c.ended);
+    free(c.ends);
     return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);
 }

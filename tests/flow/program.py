@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.error
@@ -263,6 +264,30 @@ def test_full_disk():
         contains(b.log(), "records refused", "t-0", "File too large")
         written = int(re.search(r"(\d+) records written", told).group(1))
         assert h.consume("t").count("\n") == written
+
+
+def test_exit_of_a_busy_topic():
+    """consume --exit ends with what is there when it starts, however fast others go on writing."""
+    with Here() as h:
+        h.broker()
+        h.topics("busy", partitions="4")
+        h.produce("busy", "first\n" * 100)
+        enough = threading.Event()
+        with subprocess.Popen([WEIR, "produce", "busy", "-b", h.bus, "-X", "linger.ms=0"], stdin=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True) as writer:
+            def write():
+                while not enough.wait(0.001):
+                    writer.stdin.write("more\n" * 20)
+                    writer.stdin.flush()
+            thread = threading.Thread(target=write)
+            thread.start()
+            try:
+                for _ in range(3):
+                    assert h.consume("busy").splitlines().count("first") == 100
+            finally:
+                enough.set()
+                thread.join()
+        assert "more" in h.consume("busy")
 
 
 # --- applications ----------------------------------------------------------------------------------------------------

@@ -89,6 +89,14 @@ start_kafka() {
     bootstrap=127.0.0.1:$port
 }
 
+# start_cluster NAME NODES: so many nodes of Apache Kafka, with their data in $work/NAME/1 ...; sets bootstrap.
+start_cluster() {
+    local n
+    for n in $(seq "$2"); do echo "$work/$1/$n" >>"$work/kafkas"; done
+    KAFKA_HEAP=300m "$kafka" cluster --nodes "$2" --data "$work/$1" | tee "$work/$1.log"
+    bootstrap=$(tail -1 "$work/$1.log")
+}
+
 # start_weir_broker NAME [PORT]: one weir broker with its data in $work/NAME; sets bootstrap and broker_pid.
 start_weir_broker() {
     local name=$1 port=${2:-}
@@ -140,6 +148,28 @@ load_slowly() { # TOPIC RATE FILE OPTIONS...: in the background; sets loader, wh
     "$java_run" LoadTopic --bootstrap "$bootstrap" --topic "$topic" --rate "$rate" "$@" <"$file" >"$work/load.log" 2>&1 &
     loader=$!
     echo "$loader" >>"$work/pids"
+}
+# load_on TOPIC FILE OPTIONS...: in the background, some 500 lines of the file a second until enough is called; sets loader.
+# The lines that were sent are in $work/sent.
+load_on() {
+    local topic=$1 file=$2
+    shift 2
+    rm -f "$work/enough"
+    : >"$work/sent"
+    feed() {
+        while [ ! -e "$work/enough" ] && mapfile -n 50 -u 5 lines && [ ${#lines[@]} -gt 0 ]; do
+            printf '%s' "${lines[@]}" | tee -a "$work/sent"
+            sleep 0.1
+        done
+    }
+    feed 5<"$file" | "$java_run" LoadTopic --bootstrap "$bootstrap" --topic "$topic" "$@" >"$work/load.log" 2>&1 &
+    loader=$!
+    echo "$loader" >>"$work/pids"
+}
+# enough: ends what load_on began, and insists that all its records were taken.
+enough() {
+    touch "$work/enough"
+    wait_for "$loader" load
 }
 dump() { "$java_run" DumpTopic --bootstrap "$bootstrap" --topic "$@"; }
 await_counts() { "$java_run" AwaitCounts --bootstrap "$bootstrap" --topic "$@"; }
