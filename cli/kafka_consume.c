@@ -257,19 +257,14 @@ static enum weir_status find_ends(struct consume *c,
                                   const rd_kafka_topic_partition_list_t *list,
                                   struct weir_error *err)
 {
-    for (int i = 0; i < list->cnt; i++) {
+    enum weir_status s = WEIR_OK;
+    for (int i = 0; i < list->cnt && s == WEIR_OK; i++) {
         int32_t partition = list->elems[i].partition;
         int64_t first = 0;
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            c->door.client, c->topic, partition, &first, &c->ends[partition],
-            c->door.timeout_ms);
-        if (code) {
-            return wr_door_fail(&c->door, code, NULL, err,
-                                "topic '%s' partition %d: asking for its end",
-                                c->topic, partition);
-        }
+        s = wr_door_bounds(&c->door, c->topic, partition, &first,
+                           &c->ends[partition], err);
     }
-    return WEIR_OK;
+    return s;
 }
 
 static enum weir_status assign(struct consume *c, struct weir_error *err)

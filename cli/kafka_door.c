@@ -4,12 +4,17 @@
  * as an application's, so that one client.properties serves both. */
 #include "cli/kafka_door.h"
 
+#include "base/clock.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STANDARD_BOOTSTRAP "127.0.0.1:9092"
+#define ASK_SLICE_MS       2000
+#define ASK_PAUSE_NS       100000000
 
 static enum weir_status read_config(const struct wr_cli *cli,
                                     struct weir_config *config,
@@ -181,6 +186,70 @@ enum weir_status wr_door_wait(struct wr_door *door, rd_kafka_queue_t *queue,
     }
     *out = event;
     return WEIR_OK;
+}
+
+/* ---- offsets ------------------------------------------------------------ */
+
+/* One question to the leader as it is known. */
+static rd_kafka_resp_err_t ask_offset(const struct wr_door *door,
+                                      const char *topic, int32_t partition,
+                                      int64_t *io_offset)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
+        *io_offset;
+    rd_kafka_resp_err_t code =
+        rd_kafka_offsets_for_times(door->client, list, ASK_SLICE_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = list->elems[0].err;
+    }
+    *io_offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+/* rd_kafka_query_watermark_offsets() is the call for this, but before 2.3 it
+ * never ends when the leader is away. Asking by time with -2 and -1, Kafka's
+ * numbers for first and end, does. A leader that was elected meanwhile is
+ * learnt from metadata. */
+static rd_kafka_resp_err_t ask_patiently(const struct wr_door *door,
+                                         const char *topic, int32_t partition,
+                                         int64_t which, int64_t *out)
+{
+    int64_t until = wr_mono_ms() + door->timeout_ms;
+    rd_kafka_resp_err_t code;
+    for (;;) {
+        *out = which;
+        code = ask_offset(door, topic, partition, out);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR || wr_mono_ms() >= until) {
+            return code;
+        }
+        const struct rd_kafka_metadata *metadata = NULL;
+        if (rd_kafka_metadata(door->client, 1, NULL, &metadata, ASK_SLICE_MS) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
+            rd_kafka_metadata_destroy(metadata);
+        }
+        const struct timespec pause = {0, ASK_PAUSE_NS};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+enum weir_status wr_door_bounds(const struct wr_door *door, const char *topic,
+                                int32_t partition, int64_t *out_first,
+                                int64_t *out_end, struct weir_error *err)
+{
+    rd_kafka_resp_err_t code = ask_patiently(
+        door, topic, partition, RD_KAFKA_OFFSET_BEGINNING, out_first);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code =
+            ask_patiently(door, topic, partition, RD_KAFKA_OFFSET_END, out_end);
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? WEIR_OK
+               : wr_door_fail(door, code, NULL, err,
+                              "offsets of topic '%s' partition %d", topic,
+                              partition);
 }
 
 enum weir_status wr_door_json(const struct wr_cli *cli, bool *out,

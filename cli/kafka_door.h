@@ -61,6 +61,12 @@ WEIR_MUST_CHECK enum weir_status
 wr_door_wait(struct wr_door *door, rd_kafka_queue_t *queue, const char *doing,
              rd_kafka_event_t **out, struct weir_error *err);
 
+/** First and end offset of a partition, asked of its leader, whoever that is by
+ *  then. Takes the door's timeout at most. Errors: unreachable, refused. */
+WEIR_MUST_CHECK enum weir_status
+wr_door_bounds(const struct wr_door *door, const char *topic, int32_t partition,
+               int64_t *out_first, int64_t *out_end, struct weir_error *err);
+
 /** "-o": true for JSON. Errors: WEIR_E_CONFIG for anything but table and json.
  */
 WEIR_MUST_CHECK enum weir_status

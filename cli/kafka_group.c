@@ -177,12 +177,10 @@ static enum weir_status print_offset(struct wr_door *door,
 {
     int64_t low = 0;
     int64_t high = 0;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        door->client, p->topic, p->partition, &low, &high, door->timeout_ms);
-    if (code) {
-        return wr_door_fail(door, code, NULL, err,
-                            "offsets of topic '%s' partition %d", p->topic,
-                            p->partition);
+    enum weir_status s =
+        wr_door_bounds(door, p->topic, p->partition, &low, &high, err);
+    if (s != WEIR_OK) {
+        return s;
     }
     int64_t lag = p->offset >= 0 ? high - p->offset : high - low;
     (void)printf(

@@ -287,12 +287,10 @@ describe_partitions(struct wr_door *door,
         int64_t low = 0;
         int64_t high = 0;
         const struct rd_kafka_metadata_partition *p = &topic->partitions[i];
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            door->client, topic->topic, p->id, &low, &high, door->timeout_ms);
-        if (code) {
-            return wr_door_fail(door, code, NULL, err,
-                                "offsets of topic '%s' partition %d",
-                                topic->topic, p->id);
+        enum weir_status s =
+            wr_door_bounds(door, topic->topic, p->id, &low, &high, err);
+        if (s != WEIR_OK) {
+            return s;
         }
         (void)printf(json
                          ? "%s{\"partition\":%d,\"leader\":%d,\"first_offset\":"

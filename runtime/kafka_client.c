@@ -2,7 +2,11 @@
  *
  * See the header. Timing defaults stand here, since they are what makes a
  * worker start fast: librdkafka's own are made for long-lived clients of large
- * clusters, and cost a start several waits of a quarter or half a second. */
+ * clusters, and cost a start several waits of a quarter or half a second.
+ *
+ * Leaders are asked for every 5 s: librdkafka asks at once when a connection
+ * breaks, but a client that is new while a broker is down learns of a leader
+ * that it can never reach, and would not ask again for five minutes. */
 #include "runtime/kafka_client.h"
 
 #include "base/log.h"
@@ -78,6 +82,7 @@ void wr_kafka_nearest_property(const char *name, char *out, size_t size)
 
 static const struct wr_client_setting every_client[] = {
     {"topic.metadata.refresh.fast.interval.ms", "20"},
+    {"topic.metadata.refresh.interval.ms", "5000"},
     {"reconnect.backoff.ms", "20"},
     {"reconnect.backoff.max.ms", "1000"},
     {"socket.nagle.disable", "true"},

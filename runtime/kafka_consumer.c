@@ -25,6 +25,12 @@
  * is first taken to be offset 0, and asked for when the broker says that 0 is
  * gone.
  *
+ * A static member may be fenced by itself: when the coordinator was silent for
+ * a session time-out, librdkafka forgets its member id and goes on with
+ * heartbeats that have none, which the coordinator takes for a second member of
+ * the name. That is no reason to stop; joining anew is. A member that is fenced
+ * sooner than that after joining has met a second one.
+ *
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
  * block's address plus one, which no message can have. */
@@ -66,7 +72,10 @@ struct wr_consumer {
     struct wr_consumer_events events;
     struct topic *topics;
     size_t topic_count;
-    size_t topic_last; /* index of the last hit */
+    size_t topic_last;     /* index of the last hit */
+    int64_t session_ms;    /* session.timeout.ms */
+    int64_t subscribed_ms; /* when; 0: not yet */
+    char instance_id[600];
     bool answered;     /* the running rebalance was answered with an assign */
     atomic_bool woken; /* by another thread; the queue's own mark is used up by
                           looks that do not wait */
@@ -110,17 +119,35 @@ static const struct wr_client_setting restore_defaults[] = {
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *list, void *opaque);
 
+/* What ends the client for good; see the top of this file. */
+static void tell_fatal(struct wr_consumer *consumer)
+{
+    struct weir_error err;
+    char text[512] = "";
+    rd_kafka_resp_err_t code =
+        rd_kafka_fatal_error(consumer->rk, text, sizeof(text));
+    (void)wr_kafka_fail(&err, consumer->options, (int)code, text, "consumer");
+    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID &&
+        wr_mono_ms() - consumer->subscribed_ms > consumer->session_ms) {
+        (void)weir_fail(&err, WEIR_E_FENCED,
+                        "the group was not heard of for session.timeout.ms=%lld"
+                        " and took this member for another one of its name",
+                        (long long)consumer->session_ms);
+    } else if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+        (void)weir_fail(&err, WEIR_E_EXISTS,
+                        "another process joined group '%s' as "
+                        "group.instance.id '%s'; give each process its own, or "
+                        "stop the other one",
+                        wr_options_text(consumer->options, "application.id"),
+                        consumer->instance_id);
+    }
+    consumer->events.problem(consumer->events.user, NULL, &err);
+}
+
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
-    struct wr_consumer *consumer = opaque;
-    struct weir_error err;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        char text[512];
-        rd_kafka_resp_err_t fatal =
-            rd_kafka_fatal_error(rk, text, sizeof(text));
-        (void)wr_kafka_fail(&err, consumer->options, (int)fatal, text,
-                            "consumer");
-        consumer->events.problem(consumer->events.user, NULL, &err);
+        tell_fatal(opaque);
         return;
     }
     wr_log(WR_DEBUG, "kafka", "consumer", "client=%s reason=\"%s\"",
@@ -135,6 +162,14 @@ static size_t conf_number(const rd_kafka_conf_t *conf, const char *name)
     return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK
                ? strtoul(text, NULL, 10)
                : 0;
+}
+
+static void note_session(struct wr_consumer *consumer, rd_kafka_conf_t *conf,
+                         const char *instance_id)
+{
+    consumer->session_ms = (int64_t)conf_number(conf, "session.timeout.ms");
+    (void)snprintf(consumer->instance_id, sizeof(consumer->instance_id), "%s",
+                   instance_id ? instance_id : "");
 }
 
 /* Notes what wake-ups need before the configuration is used up. */
@@ -217,6 +252,7 @@ static enum weir_status consumer_conf(const struct wr_consumer_spec *spec,
     enum weir_status status = wr_client_conf(&client, &conf, err);
     if (status == WEIR_OK) {
         prepare_nudges(consumer, conf);
+        note_session(consumer, conf, spec->instance_id);
         rd_kafka_conf_set_error_cb(conf, on_error);
         if (member) {
             rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -309,6 +345,7 @@ enum weir_status wr_consumer_subscribe(struct wr_consumer *consumer,
         return wr_kafka_fail(err, consumer->options, (int)code, NULL,
                              "joining the group");
     }
+    consumer->subscribed_ms = wr_mono_ms();
     return WEIR_OK;
 }
 
@@ -753,6 +790,10 @@ static void deliver_event(struct wr_consumer *consumer,
         if (place) {
             deliver_out_of_range(consumer, place, message);
         }
+        return;
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+        tell_fatal(consumer);
         return;
     }
     (void)wr_kafka_fail(&err, consumer->options, (int)message->err,

@@ -75,15 +75,36 @@ static void on_out_of_range(void *user, void *tag)
     }
 }
 
+/* How much of the thread's work a failure ends: nothing, this commit interval,
+ * the membership, everything. */
+static int gravity(enum weir_status status)
+{
+    switch (weir_status_class(status)) {
+    case WEIR_CLASS_OK:
+    case WEIR_CLASS_RETRY:
+        return 0;
+    case WEIR_CLASS_ABORT:
+        return 1;
+    case WEIR_CLASS_FENCED:
+        return 2;
+    case WEIR_CLASS_SKIP:
+    case WEIR_CLASS_FATAL:
+    case WEIR_CLASS_CALLER:
+        return 3;
+    }
+    return 3;
+}
+
+/* Several may come with one poll: tasks are lost, and then the client. A grave
+ * one must not be hidden by one that the loop survives. */
 static void on_problem(void *user, void *tag, const struct weir_error *err)
 {
     struct wr_worker *worker = user;
     (void)tag;
-    enum weir_status_class klass = weir_status_class(err->status);
-    if (klass == WEIR_CLASS_RETRY) {
+    if (gravity(err->status) == 0) {
         wr_log(WR_WARN, "worker", "waiting", "thread=%s reason=\"%s\"",
                worker->name, err->text);
-    } else if (worker->failure.status == WEIR_OK) {
+    } else if (gravity(err->status) > gravity(worker->failure.status)) {
         worker->failure = *err;
         worker->failure_step = WR_STEP_OTHER;
     }

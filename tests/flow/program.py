@@ -94,8 +94,8 @@ class Process:
 
 
 class Broker(Process):
-    def __init__(self, work, listen="127.0.0.1:0", data=None, **more):
-        super().__init__(work, "broker", "broker", "--data", data or os.path.join(work, "data"), "--listen", listen,
+    def __init__(self, work, *args, listen="127.0.0.1:0", data=None, **more):
+        super().__init__(work, "broker", "broker", "--data", data or os.path.join(work, "data"), "--listen", listen, *args,
                          **more)
         self.address = self.says(r"event=ready listen=(\S+)")[-1]
 
@@ -143,6 +143,32 @@ class Here:
 
     def consume(self, topic, *args):
         return weir("consume", topic, "-b", self.bus, "--exit", *args)[0]
+
+
+class Writer:
+    """Writes one line again and again in the background; count says how often."""
+
+    def __init__(self, h, topic, line):
+        self.line, self.count, self.enough = line, 0, threading.Event()
+        self.process = subprocess.Popen([WEIR, "produce", topic, "-b", h.bus, "-X", "linger.ms=0", "--timeout", "60"],
+                                        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.thread = threading.Thread(target=self.write)
+
+    def write(self):
+        while not self.enough.wait(0.001):
+            self.process.stdin.write((self.line + "\n") * 20)
+            self.process.stdin.flush()
+            self.count += 20
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.enough.set()
+        self.thread.join()
+        self.process.stdin.close()
+        assert self.process.wait(PATIENCE) == 0, "weir produce failed"
 
 
 def free_port():
@@ -272,21 +298,9 @@ def test_exit_of_a_busy_topic():
         h.broker()
         h.topics("busy", partitions="4")
         h.produce("busy", "first\n" * 100)
-        enough = threading.Event()
-        with subprocess.Popen([WEIR, "produce", "busy", "-b", h.bus, "-X", "linger.ms=0"], stdin=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True) as writer:
-            def write():
-                while not enough.wait(0.001):
-                    writer.stdin.write("more\n" * 20)
-                    writer.stdin.flush()
-            thread = threading.Thread(target=write)
-            thread.start()
-            try:
-                for _ in range(3):
-                    assert h.consume("busy").splitlines().count("first") == 100
-            finally:
-                enough.set()
-                thread.join()
+        with Writer(h, "busy", "more"):
+            for _ in range(3):
+                assert h.consume("busy").splitlines().count("first") == 100
         assert "more" in h.consume("busy")
 
 
@@ -539,6 +553,28 @@ def test_broker_comes_back():
         h.broker(listen=b.address)
         h.produce("lines", "a\n")
         wait_for("the third", lambda: h.consume("word-counts", "--value-type", "int64") == "a\t1\na\t2\na\t3\n")
+        pool.stop()
+
+
+def test_broker_silent():
+    """A broker that says nothing for longer than the session costs time: no records, and no worker."""
+    with Here() as h:
+        b = h.broker("-X", "group.min.session.timeout.ms=500")
+        h.topics("lines", "word-counts", partitions="2")
+        pool = h.run(WORD_COUNT, "-X", "processing.guarantee=exactly_once_v2", "-X", "session.timeout.ms=1000")
+        pool.says("event=running")
+        with Writer(h, "lines", "a b") as writer:
+            for _ in range(3):
+                before = writer.count
+                wait_for("more lines", lambda: writer.count > before + 1000)
+                b.process.send_signal(signal.SIGSTOP)
+                time.sleep(2.5)  # the silence that is tested
+                b.process.send_signal(signal.SIGCONT)
+
+        def last():
+            return dict(x.split("\t") for x in h.consume("word-counts", "--value-type", "int64").splitlines())
+        wait_for(f"{writer.count} of each word", lambda: last().get("a") == last().get("b") == str(writer.count))
+        assert "child ended" not in pool.log(), pool.log()
         pool.stop()
 
 
