@@ -210,15 +210,19 @@ static enum weir_status describe_offsets(struct wr_door *door, const char *name,
         const rd_kafka_group_result_t **groups =
             rd_kafka_ListConsumerGroupOffsets_result_groups(
                 rd_kafka_event_ListConsumerGroupOffsets_result(event), &n);
-        const rd_kafka_topic_partition_list_t *parts =
-            n > 0 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
+        rd_kafka_topic_partition_list_t *parts =
+            n > 0 ? rd_kafka_topic_partition_list_copy(
+                        rd_kafka_group_result_partitions(groups[0]))
+                  : rd_kafka_topic_partition_list_new(0);
+        rd_kafka_topic_partition_list_sort(parts, NULL, NULL);
         if (!json) {
             (void)printf("offsets\n  %-40s %-10s %-14s %-14s %s\n", "TOPIC",
                          "PARTITION", "COMMITTED", "END", "LAG");
         }
-        for (int i = 0; parts && i < parts->cnt && s == WEIR_OK; i++) {
+        for (int i = 0; i < parts->cnt && s == WEIR_OK; i++) {
             s = print_offset(door, &parts->elems[i], json, i == 0, err);
         }
+        rd_kafka_topic_partition_list_destroy(parts);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_AdminOptions_destroy(options);

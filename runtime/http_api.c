@@ -342,8 +342,11 @@ static void answer_here(struct key_request *r, const struct wr_owner *owner,
                                    .timeout_ms = QUERY_TIMEOUT_MS};
     enum weir_status s = wr_app_get(r->app, &query, &answer, &err);
     if (s != WEIR_OK) {
+        bool damaged = s == WEIR_E_CORRUPT || s == WEIR_E_IO;
         wr_http_problem(reply, 503,
-                        s == WEIR_E_TIMEOUT ? "busy" : "rebalancing",
+                        s == WEIR_E_TIMEOUT ? "busy"
+                        : damaged           ? "damaged"
+                                            : "rebalancing",
                         "task %s: %s", owner->task.name, err.text);
         return;
     }

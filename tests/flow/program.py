@@ -357,6 +357,9 @@ def test_word_count():
             assert get(a, "/nope")[0] == 404 and get(a, "/v1/stores/counts/keys/%zz")[0] == 400
         pool.stop()
         contains(weir("group", "describe", "word-count", "-b", h.bus)[0], "state Empty")
+        offsets = json.loads(weir("group", "describe", "word-count", "-o", "json", "-b", h.bus)[0])["offsets"]
+        places = [(o["topic"], o["partition"]) for o in offsets]
+        assert len(places) > 1 and places == sorted(places), places
         last = dict(x.split("\t") for x in h.consume("word-counts", "--value-type", "int64").splitlines())
         assert last == expected, last
 
@@ -519,6 +522,14 @@ def test_damaged_store():
         with open(sst, "r+b") as f:
             f.seek(os.path.getsize(sst) // 3)
             f.write(bytes(b ^ 255 for b in f.read(1) * 4))
+        pool = h.run(h.path("c.lua"), "--http", "127.0.0.1:0", "--http-file", h.path("http"))
+        address = wait_for("the address", lambda: os.path.exists(h.path("http.1")) and open(h.path("http.1")).read())
+        pool.says("event=running")
+        found = {get(address, f"/v1/stores/c/keys/{k}") for k in keys}
+        told = [body for status, body in found if status == 503 and '"code":"damaged"' in body]
+        assert told and os.path.basename(sst) in told[0] and not any(s == 404 for s, _ in found), told[:1]
+        pool.stop()
+        os.remove(h.path("state/keyed/0_0/.corrupt"))  # as if nobody had asked: now records meet it
         h.produce("texts", "".join(f"{k}:v\n" for k in keys), "-K", ":")
         pool = h.run(h.path("c.lua"), "-X", "processing.exception.handler=continue")
         wait_for("the second counts", lambda: len(h.consume("out").splitlines()) == 2 * len(keys))
