@@ -26,7 +26,10 @@ struct wr_metric {
     _Atomic int64_t sum_ns;                        /* histogram: sum */
 };
 
+/** An empty registry; *out is given: wr_metrics_free(). Errors: WEIR_E_NOMEM.
+ */
 WEIR_MUST_CHECK enum weir_status wr_metrics_new(struct wr_metrics **out);
+/** Frees the registry and its series. NULL is fine. */
 void wr_metrics_free(struct wr_metrics *metrics);
 
 /** The series of name and labels, made at the first call. `labels` is what

@@ -44,6 +44,7 @@ void wr_options_free(struct wr_options *options);
 typedef enum weir_status (*wr_options_guard_fn)(const char **name,
                                                 const char **value,
                                                 struct weir_error *err);
+/** Sets the guard of values that are set from now on; NULL: none. */
 void wr_options_set_guard(struct wr_options *options,
                           wr_options_guard_fn guard);
 /** A deep copy of the set. */
@@ -75,6 +76,8 @@ WEIR_MUST_CHECK enum weir_status wr_options_parse(struct wr_options *options,
  * the option is set again. The typed ones return 0/false where there is no
  * value. */
 const char *wr_options_text(const struct wr_options *options, const char *name);
+/** The number of a value: an integer, bytes of a size, milliseconds of a
+ *  duration. */
 int64_t wr_options_int(const struct wr_options *options, const char *name);
 /** As wr_options_text, but a number without its unit, for readers that know
  *  none: "7d" is "604800000". `buf` may be what is returned. */

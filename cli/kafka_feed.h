@@ -42,10 +42,13 @@ struct wr_reader_thread {
     pthread_t thread;
 };
 
+/** Empty. One thread, before and after the others use it. */
 void wr_tally_init(struct wr_tally *tally);
 void wr_tally_done(struct wr_tally *tally);
-/** Sets the count of a word, or adds to it. Thread: any. */
+/** Sets the count of a word (copied). Without memory the program aborts: a demo
+ *  has nothing to show then. Thread: any. */
 void wr_tally_set(struct wr_tally *tally, struct weir_bytes word, int64_t n);
+/** As wr_tally_set, adding n. */
 void wr_tally_add(struct wr_tally *tally, struct weir_bytes word, int64_t n);
 /** Words whose counts differ between the two, up to `max` named on stderr. */
 size_t wr_tally_differences(struct wr_tally *a, struct wr_tally *b, size_t max);
@@ -59,11 +62,15 @@ WEIR_MUST_CHECK enum weir_status wr_feed_start(struct wr_feed *feed,
 /** Stops and waits until everything sent is acknowledged. */
 WEIR_MUST_CHECK enum weir_status wr_feed_stop(struct wr_feed *feed,
                                               struct weir_error *err);
+/** Frees texts and counts of a stopped feeder. */
 void wr_feed_done(struct wr_feed *feed);
 
+/** Starts a thread that reads the topic from its beginning; values are int64.
+ *  Errors: WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status
 wr_reader_start(struct wr_reader_thread *reader, const char *bootstrap,
                 const char *topic, struct weir_error *err);
+/** Ends the thread; the counts stay for wr_tally_done(). */
 void wr_reader_stop(struct wr_reader_thread *reader);
 
 #endif

@@ -184,12 +184,14 @@ void wr_graph_materialize(struct weir_builder *builder,
  */
 bool wr_graph_send_old(struct wr_graph_node *node, bool force);
 
-/* What the verbs return for a node, NULL for the broken one. */
+/** What a verb returns for its node: memory of the builder. Without memory it
+ * is the broken one, which further verbs take and pass on. */
 struct weir_stream *wr_graph_stream(struct weir_builder *builder,
                                     struct wr_graph_node *node,
                                     const struct weir_serde *key_serde,
                                     const struct weir_serde *value_serde,
                                     bool key_changed);
+/** As wr_graph_stream. */
 struct weir_table *wr_graph_table(struct weir_builder *builder,
                                   struct wr_graph_node *node,
                                   const struct weir_serde *key_serde,

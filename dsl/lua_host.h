@@ -18,6 +18,7 @@ WEIR_MUST_CHECK enum weir_status
 wr_lua_host_new(const char *path, const struct wr_lua_limits *limits,
                 struct weir_builder *builder, struct wr_lua_host **out,
                 struct weir_error *err);
+/** Frees the host and the first state; after weir_app_free(). NULL is fine. */
 void wr_lua_host_free(struct wr_lua_host *host);
 /** What makes a state for each thread; lent for the host's life. */
 const struct weir_thread_hook *wr_lua_host_hook(const struct wr_lua_host *host);

@@ -73,6 +73,7 @@ struct wr_lua {
 WEIR_MUST_CHECK enum weir_status wr_lua_new(const struct wr_lua_limits *limits,
                                             struct wr_lua **out,
                                             struct weir_error *err);
+/** Closes the state. NULL is fine. */
 void wr_lua_free(struct wr_lua *lua);
 
 /** Runs fn(L) with `argument` as light userdata on its stack, protected. On
@@ -87,6 +88,7 @@ struct wr_lua *wr_lua_of(struct lua_State *L);
 /** Time in nodes downstream, which may wait for the network, is not the
  * script's: put around calls that lead there. */
 void wr_lua_pause(struct wr_lua *lua);
+/** The clock of the call goes on. */
 void wr_lua_resume(struct wr_lua *lua);
 
 /** Reads a script's file into lua->sources and compiles it, text only; pushes

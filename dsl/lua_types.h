@@ -16,8 +16,10 @@ enum wr_lua_type {
     WR_LUA_JSON    /* what lua_json.h says */
 };
 
+/** The serde whose bytes a type has. */
 const struct weir_serde *wr_lua_type_serde(enum wr_lua_type type);
-const char *wr_lua_type_name(enum wr_lua_type type); /* "text" */
+/** The name of a type as scripts write it behind `weir.`: "text". */
+const char *wr_lua_type_name(enum wr_lua_type type);
 
 /** Puts weir.bytes, .text, .int64 (also .i64), .double (.f64), .json and .null
  * into the table on top. */

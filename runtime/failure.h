@@ -26,6 +26,7 @@ enum wr_step {
     WR_STEP_OTHER
 };
 
+/** What to do about a failure of that status in that step. */
 enum wr_action wr_failure_action(enum weir_status status, enum wr_step step);
 
 /** How long something has failed without a success between; zero-initialised.
@@ -38,6 +39,7 @@ struct wr_patience {
  */
 bool wr_patience_failed(struct wr_patience *patience, int64_t now_ms,
                         int64_t timeout_ms);
+/** The row of failures has ended. */
 void wr_patience_succeeded(struct wr_patience *patience);
 
 #endif

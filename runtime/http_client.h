@@ -15,6 +15,7 @@
 WEIR_MUST_CHECK enum weir_status
 wr_http_get(const char *url, const char *header, int timeout_ms,
             struct wr_buf *out, int *out_status, struct weir_error *err);
+/** Prepares libcurl, which is not safe to do in threads. */
 void wr_http_client_start(void);
 
 #endif

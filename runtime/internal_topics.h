@@ -9,6 +9,13 @@
 #include "runtime/kafka_admin.h"
 #include "runtime/layout.h"
 
+/** An internal topic that is to be made. */
+struct wr_missing_topic {
+    const char *name; /* of the plan */
+    int32_t partitions;
+    const struct weir_store_spec
+        *store; /* changelog of it; NULL: repartition */
+};
 /** Pure part: computes the partitions of repartition topics and the tasks of
  * each sub-topology from the topics that exist, and adds to *topics the
  * internal ones that do not. out_missing (room for all internal topics; each
@@ -16,12 +23,6 @@
  * Errors: WEIR_E_NOTFOUND for a missing input topic; WEIR_E_TOPOLOGY and
  *  WEIR_E_INCOMPATIBLE for partition counts that do not fit; each names the
  *  topic, the counts and the remedy. */
-struct wr_missing_topic {
-    const char *name; /* of the plan */
-    int32_t partitions;
-    const struct weir_store_spec
-        *store; /* changelog of it; NULL: repartition */
-};
 WEIR_MUST_CHECK enum weir_status wr_internal_topics_resolve(
     const struct wr_plan *plan, struct wr_cluster_topics *topics,
     struct wr_layout *out_layout, struct wr_missing_topic *out_missing,

@@ -23,6 +23,8 @@ struct wr_cluster_topics {
     size_t count;
 };
 
+/** Makes the client; contacts nobody yet. *out is given: wr_admin_free().
+ *  Errors: WEIR_E_CONFIG, WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status wr_admin_new(const struct wr_options *options,
                                               const char *client_id,
                                               struct wr_admin **out,
@@ -90,10 +92,11 @@ void wr_admin_delete_records(struct wr_admin *admin,
                              const struct wr_partition *partitions,
                              size_t count);
 
-/** Calls fn for each record of a partition, from its beginning to its end as it
- *  is when this reaches it. fn's views are lent for the call. */
+/** What wr_admin_read calls; the views are lent for the call. */
 typedef void (*wr_admin_record_fn)(void *user, struct weir_bytes key,
                                    struct weir_bytes value);
+/** Calls fn for each record of a partition, from its beginning to its end as it
+ *  is when this reaches it. Errors: as wr_admin_topics. */
 WEIR_MUST_CHECK enum weir_status
 wr_admin_read(struct wr_admin *admin, const char *topic, int32_t partition,
               wr_admin_record_fn fn, void *user, struct weir_error *err);

@@ -95,6 +95,7 @@ WEIR_MUST_CHECK enum weir_status
 wr_consumer_seek(struct wr_consumer *consumer,
                  const struct wr_partition *partitions, size_t count,
                  struct weir_error *err);
+/** Stops or resumes the delivery of a partition; its position stays. */
 void wr_consumer_pause(struct wr_consumer *consumer, const char *topic,
                        int32_t partition, bool pause);
 /** Sets each .offset to what the group has committed, or WR_OFFSET_NONE, and

@@ -37,6 +37,7 @@ wr_placement_join(const struct wr_placement *placement,
 /** To be called from the consumer's events of the same names. */
 void wr_placement_given(const struct wr_placement *placement,
                         const int32_t *partitions, size_t count);
+/** As wr_placement_given; lost: somebody else may have them already. */
 void wr_placement_revoked(const struct wr_placement *placement,
                           const int32_t *partitions, size_t count, bool lost);
 

@@ -15,6 +15,7 @@
 
 /* ---- what there is ------------------------------------------------------ */
 
+/** The application.id; lent for the app's life, as the two below. */
 const char *wr_app_id(const struct weir_app *app);
 const struct wr_plan *wr_app_plan(const struct weir_app *app);
 struct wr_metrics *wr_app_metrics(struct weir_app *app);
@@ -25,7 +26,9 @@ struct wr_store_info {
     int subtopology;
     int32_t partitions; /* tasks that have it; 0 before the start */
 };
+/** Stores of the whole topology, not only of this process' tasks. */
 size_t wr_app_store_count(const struct weir_app *app);
+/** The i-th of them, i below wr_app_store_count(). */
 void wr_app_store(const struct weir_app *app, size_t i,
                   struct wr_store_info *out);
 /** Index of the store of that name; false when there is none. */

@@ -23,9 +23,12 @@ struct wr_restore_entry {
     bool done;
 };
 
+/** A consumer of its own for changelogs, without a group. *out is given:
+ *  wr_restore_free(). Errors: WEIR_E_CONFIG, WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status
 wr_restore_new(const struct wr_options *options, const char *client_id,
                struct wr_restore **out, struct weir_error *err);
+/** Entries that are not done are forgotten. NULL is fine. */
 void wr_restore_free(struct wr_restore *restore);
 /** Begins to replay; fill state, store, topic and partition. The entry must
  * live until it is done or dropped. */

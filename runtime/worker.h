@@ -41,6 +41,7 @@ wr_worker_start(const struct wr_worker_env *env, int index,
                 struct wr_worker **out, struct weir_error *err);
 /** Asks it to commit, leave and end. Thread: any. */
 void wr_worker_stop(struct wr_worker *worker);
+/** Waits until the thread has ended. */
 void wr_worker_join(struct wr_worker *worker);
 void wr_worker_free(struct wr_worker *worker);
 
@@ -53,8 +54,9 @@ void wr_worker_tasks(struct wr_worker *worker, struct wr_task_info *out,
  */
 bool wr_worker_find_task(struct wr_worker *worker, int subtopology,
                          int32_t partition, struct wr_task_info *out);
-/** Whether the group has given it anything yet, and all of it is running. */
+/** Whether the group has given it a task yet. Thread: any. */
 bool wr_worker_placed(const struct wr_worker *worker);
+/** Whether every task it was given is running. Thread: any. */
 bool wr_worker_ready(const struct wr_worker *worker);
 
 /** A question about a key, for the thread that has the task. */
