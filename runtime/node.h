@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of a task, shared by task.c (queues and life), context.c (what
- * user code sees) and punctuate.c (timers). Nobody else includes this. */
+ * The inside of a task, shared by task.c (life and commit), task_inputs.c
+ * (queues), context.c (what user code sees), punctuate.c (timers) and notice.c.
+ * Nobody else includes this. */
 #ifndef WEIR_RUNTIME_NODE_H
 #define WEIR_RUNTIME_NODE_H
 
@@ -124,5 +125,23 @@ enum weir_status wr_punctuate_due(struct wr_task *task,
                                   enum weir_punctuation type, int64_t now_ms);
 /** Frees all punctuators. */
 void wr_punctuators_free(struct wr_task *task);
+
+/* ---- input queues (task_inputs.c) ---------------------------------------- */
+
+/** The oldest record of a queue that is not empty; lent until it is popped. */
+struct wr_input *wr_input_head(struct wr_input_queue *q);
+/** Makes the head the record at hand, checks it and gives it its event time.
+ *  Errors: WEIR_E_DECODE, what the extractor returned; the text is in
+ *  task->error until the next call. */
+WEIR_MUST_CHECK enum weir_status wr_input_read(struct wr_task *task,
+                                               struct wr_input_queue *q);
+/** The input whose head comes next, or NULL when there is none or it must wait.
+ */
+struct wr_input_queue *wr_input_choose(struct wr_task *task, int64_t now_ms);
+/** Gives the head back to its owner: it is done. */
+void wr_input_pop(struct wr_task *task, struct wr_input_queue *q);
+/** Gives every record back and forgets positions and times since the last
+ *  commit. */
+void wr_inputs_empty(struct wr_task *task);
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A task: queues in front, nodes behind, stores beside.
+ * A task: queues in front (task_inputs.c), nodes behind, stores beside.
  *
  *   enqueue -> [ring per input] -> choose the lowest timestamp -> source
  *           -> children, depth first (context.c) -> stores, collector
  *
- * The choice waits for an empty input only while the broker is known (or not
- * known not) to hold more for it, and beyond that for max.task.idle.ms: Kafka
- * Streams' rule (KIP-695). One record's memory is an arena that is reset before
+ * One record's memory is an arena that is reset before
  * the next, so the path above allocates nothing in steady state. */
 #include "runtime/node.h"
 
@@ -16,9 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ARENA_MAX     ((size_t)64 << 20) /* bytes one record may need */
-#define QUEUE_CAP_MIN 64u
-#define FLUSH_PASSES  64 /* a store may dirty another; they form no circle */
+#define ARENA_MAX    ((size_t)64 << 20) /* bytes one record may need */
+#define FLUSH_PASSES 64 /* a store may dirty another; they form no circle */
 
 /* ---- hooks of the stores ------------------------------------------------ */
 
@@ -327,36 +324,13 @@ enum weir_status wr_task_start(struct wr_task *task, struct weir_error *err)
     return WEIR_OK;
 }
 
-static void release(struct wr_task *task, struct wr_input *in)
-{
-    if (in->owner && task->env.release) {
-        task->env.release(task->env.user, in->owner);
-    }
-}
-
-static void empty_queues(struct wr_task *task)
-{
-    for (size_t i = 0; task->inputs && i < task->sub->input_count; i++) {
-        struct wr_input_queue *q = &task->inputs[i];
-        for (size_t k = 0; k < q->count; k++) {
-            release(task, &q->ring[(q->first + k) & (q->cap - 1)]);
-        }
-        q->count = 0;
-        q->head = WR_HEAD_NEW;
-        q->next_offset = -1;
-        q->lag = -1;
-        q->time_ms = q->committed_time_ms;
-    }
-    task->queued = 0;
-}
-
 void wr_task_close(struct wr_task *task, bool clean)
 {
     if (!task) {
         return;
     }
     close_nodes(task);
-    empty_queues(task);
+    wr_inputs_empty(task);
     if (task->state) {
         wr_task_state_close(task->state, clean);
     }
@@ -373,194 +347,6 @@ void wr_task_close(struct wr_task *task, bool clean)
     free(task->changelog_topics);
     wr_arena_done(&task->arena);
     free(task);
-}
-
-/* ---- queues ------------------------------------------------------------- */
-
-static bool queue_grow(struct wr_input_queue *q)
-{
-    size_t cap = q->cap ? q->cap * 2 : QUEUE_CAP_MIN;
-    struct wr_input *ring = malloc(cap * sizeof(*ring));
-    if (!ring) {
-        return false;
-    }
-    for (size_t i = 0; i < q->count; i++) {
-        ring[i] = q->ring[(q->first + i) & (q->cap - 1)];
-    }
-    free(q->ring);
-    q->ring = ring;
-    q->cap = cap;
-    q->first = 0;
-    return true;
-}
-
-enum weir_status wr_task_enqueue(struct wr_task *task, int input,
-                                 const struct wr_input *in)
-{
-    struct wr_input_queue *q = &task->inputs[input];
-    if (q->count == q->cap && !queue_grow(q)) {
-        return WEIR_E_NOMEM;
-    }
-    q->ring[(q->first + q->count) & (q->cap - 1)] = *in;
-    q->count++;
-    task->queued++;
-    return WEIR_OK;
-}
-
-size_t wr_task_queued(const struct wr_task *task, int input)
-{
-    return task->inputs[input].count;
-}
-
-size_t wr_task_queued_all(const struct wr_task *task)
-{
-    return task->queued;
-}
-
-void wr_task_set_lag(struct wr_task *task, int input, int64_t lag)
-{
-    task->inputs[input].lag = lag;
-}
-
-void wr_task_set_absent(struct wr_task *task, int input)
-{
-    task->inputs[input].absent = true;
-}
-
-void wr_task_set_partition_time(struct wr_task *task, int input,
-                                int64_t time_ms)
-{
-    struct wr_input_queue *q = &task->inputs[input];
-    q->time_ms = time_ms > q->time_ms ? time_ms : q->time_ms;
-    q->committed_time_ms = q->time_ms;
-}
-
-static struct wr_input *queue_head(struct wr_input_queue *q)
-{
-    return &q->ring[q->first];
-}
-
-static void queue_pop(struct wr_task *task, struct wr_input_queue *q)
-{
-    struct wr_input *in = queue_head(q);
-    q->next_offset = in->offset + 1;
-    release(task, in);
-    q->first = (q->first + 1) & (q->cap - 1);
-    q->count--;
-    q->head = WR_HEAD_NEW;
-    task->queued--;
-}
-
-/* ---- the record at the head ---------------------------------------------- */
-
-/* Key and value as the source wants them. */
-static enum weir_status check_record(struct wr_task *task,
-                                     const struct weir_source *source,
-                                     const struct weir_record *r)
-{
-    enum weir_status s = WEIR_OK;
-    const char *part = "key";
-    if (source->key_serde && r->key.data) {
-        s = source->key_serde->check(r->key, &task->error);
-    }
-    if (s == WEIR_OK && source->value_serde && r->value.data) {
-        part = "value";
-        s = source->value_serde->check(r->value, &task->error);
-    }
-    return s == WEIR_OK
-               ? s
-               : weir_fail_prefix(&task->error, s, "cannot read the %s", part);
-}
-
-/* Makes the head the record at hand, checks it and gives it its event time. A
- * failure's text is in task->error until the next call. */
-static enum weir_status read_head(struct wr_task *task,
-                                  struct wr_input_queue *q)
-{
-    struct wr_input *in = queue_head(q);
-    struct weir_record *r = &in->record;
-    const struct weir_source *source = &q->source->node->source;
-    task->topic = task->sub->inputs[q - task->inputs].name;
-    task->offset = in->offset;
-    task->timestamp_ms = r->timestamp_ms;
-    enum weir_status s = check_record(task, source, r);
-    if (s != WEIR_OK) {
-        return s;
-    }
-    if (source->timestamp) {
-        int64_t time_ms = r->timestamp_ms >= 0 ? r->timestamp_ms : q->time_ms;
-        s = source->timestamp(q->source, r, &time_ms, source->timestamp_user);
-        if (s != WEIR_OK) {
-            return s;
-        }
-        r->timestamp_ms = time_ms;
-    } else if (r->timestamp_ms < 0) {
-        return weir_fail(&task->error, WEIR_E_DECODE,
-                         "the timestamp is %lld; give the source a timestamp "
-                         "extractor",
-                         (long long)r->timestamp_ms);
-    }
-    task->timestamp_ms = r->timestamp_ms;
-    return WEIR_OK;
-}
-
-/* The time by which the head is chosen. An extractor reads the record's content
- * now; what it cannot read comes first, so that the failure is told at once. */
-static int64_t head_time(struct wr_task *task, struct wr_input_queue *q)
-{
-    if (q->source->node->source.timestamp && q->head == WR_HEAD_NEW) {
-        q->head =
-            read_head(task, q) == WEIR_OK ? WR_HEAD_READ : WR_HEAD_UNREADABLE;
-    }
-    return q->head == WR_HEAD_UNREADABLE ? -1
-                                         : queue_head(q)->record.timestamp_ms;
-}
-
-/* Whether the choice may be made although this input is empty. */
-static bool may_ignore(const struct wr_task *task,
-                       const struct wr_input_queue *q, int64_t now_ms)
-{
-    if (q->absent || task->max_idle_ms < 0) {
-        return true;
-    }
-    if (q->lag != 0) {
-        return false; /* the broker holds more, or may */
-    }
-    return task->max_idle_ms == 0 ||
-           (task->idle_since_ms >= 0 &&
-            now_ms - task->idle_since_ms >= task->max_idle_ms);
-}
-
-/* The input whose head comes next, or NULL when there is none or it must wait.
- */
-static struct wr_input_queue *choose(struct wr_task *task, int64_t now_ms)
-{
-    struct wr_input_queue *best = NULL;
-    bool all = true;
-    for (size_t i = 0; i < task->sub->input_count; i++) {
-        struct wr_input_queue *q = &task->inputs[i];
-        if (q->count == 0) {
-            all = false;
-            continue;
-        }
-        if (!best || head_time(task, q) < head_time(task, best)) {
-            best = q;
-        }
-    }
-    if (all || !best) {
-        task->idle_since_ms = -1;
-        return best;
-    }
-    if (task->idle_since_ms < 0) {
-        task->idle_since_ms = now_ms;
-    }
-    for (size_t i = 0; i < task->sub->input_count; i++) {
-        struct wr_input_queue *q = &task->inputs[i];
-        if (q->count == 0 && !may_ignore(task, q, now_ms)) {
-            return NULL;
-        }
-    }
-    return best;
 }
 
 /* ---- one record --------------------------------------------------------- */
@@ -623,12 +409,13 @@ static enum weir_status forward_record(struct wr_task *task,
 static enum weir_status run_head(struct wr_task *task, struct wr_input_queue *q,
                                  struct weir_error *err)
 {
-    enum weir_status s = q->head == WR_HEAD_READ ? WEIR_OK : read_head(task, q);
+    enum weir_status s =
+        q->head == WR_HEAD_READ ? WEIR_OK : wr_input_read(task, q);
     bool decoding = s != WEIR_OK;
     if (decoding) {
         (void)wr_task_failed(task, q->source, s);
     } else {
-        s = forward_record(task, q, &queue_head(q)->record);
+        s = forward_record(task, q, &wr_input_head(q)->record);
     }
     if (s == WEIR_OK) {
         return WEIR_OK;
@@ -652,7 +439,7 @@ static enum weir_status process_head(struct wr_task *task,
                                      struct wr_input_queue *q,
                                      struct weir_error *err)
 {
-    struct wr_input *in = queue_head(q);
+    struct wr_input *in = wr_input_head(q);
     wr_arena_reset(&task->arena);
     task->topic = task->sub->inputs[q - task->inputs].name;
     task->offset = in->offset;
@@ -672,7 +459,7 @@ static enum weir_status process_head(struct wr_task *task,
             return report(task, s, "to punctuate", err);
         }
     }
-    queue_pop(task, q);
+    wr_input_pop(task, q);
     return WEIR_OK;
 }
 
@@ -683,7 +470,7 @@ enum weir_status wr_task_process(struct wr_task *task, size_t max,
     size_t done = 0;
     enum weir_status s = WEIR_OK;
     while (done < max && task->queued > 0 && s == WEIR_OK) {
-        struct wr_input_queue *q = choose(task, now_ms);
+        struct wr_input_queue *q = wr_input_choose(task, now_ms);
         if (!q) {
             break;
         }
@@ -825,7 +612,7 @@ enum weir_status wr_task_aborted(struct wr_task *task, struct weir_error *err)
     if (task->state) {
         wr_task_state_abort(task->state);
     }
-    empty_queues(task);
+    wr_inputs_empty(task);
     task->dirty = false;
     task->commit_requested = false;
     task->stream_time_ms = -1;
