@@ -77,7 +77,7 @@ struct wr_consumer {
     int64_t subscribed_ms; /* when; 0: not yet */
     char instance_id[600];
     bool answered;     /* the running rebalance was answered with an assign */
-    atomic_bool woken; /* by another thread; the queue's own mark is used up by
+    atomic_bool woken; /* do not wait; the queue's own mark is used up by
                           looks that do not wait */
     /* refilling; see above */
     bool can_nudge;
@@ -392,7 +392,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     }
     rd_kafka_topic_partition_list_destroy(none);
     free(partitions);
-    rd_kafka_queue_yield(consumer->queue);
+    wr_consumer_wake(consumer); /* there is work: a poll does not wait now */
 }
 
 struct rd_kafka_consumer_group_metadata_s *
@@ -842,8 +842,7 @@ void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
 {
     max = max > BATCH_MAX ? BATCH_MAX : max;
     size_t n = take_batch(consumer, 0, 0, max);
-    bool woken = atomic_exchange(&consumer->woken, false);
-    if (n == 0 && wait_ms > 0 && !woken) {
+    if (n == 0 && wait_ms > 0 && !atomic_exchange(&consumer->woken, false)) {
         n = take_batch(consumer, wait_ms, 0, 1);
         if (n > 0 && n < max) {
             n = take_batch(consumer, 0, n, max);

@@ -220,6 +220,32 @@ static enum weir_status fenced_after(const char *session_ms, int64_t after_ms)
     return problem.status;
 }
 
+/* What was given waits to be begun: the thread must not sleep on it. */
+static void a_poll_after_a_rebalance_does_not_wait(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = NULL;
+    struct wr_consumer_spec spec = {.kind = WR_CLIENT_CONSUMER,
+                                    .options = wr_config_options(config),
+                                    .client_id = "test",
+                                    .events = {.given = on_given,
+                                               .revoked = on_revoked,
+                                               .problem = keep_problem}};
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    size_t n = 0;
+    given = 0;
+    assert_ok(wr_consumer_new(&spec, &consumer, &err), err);
+    assert_ok(wr_consumer_subscribe(consumer, "t", &err), err);
+    while (given == 0 && wr_mono_ms() < until) {
+        wr_consumer_poll(consumer, 0, 100, &n);
+    }
+    assert_int_equal(given, 2);
+    int64_t began = wr_mono_ms();
+    wr_consumer_poll(consumer, WAIT_MS, 100, &n);
+    assert_true(wr_mono_ms() - began < WAIT_MS / 2);
+    wr_consumer_free(consumer);
+}
+
 static void a_member_fenced_within_its_session_has_met_another(void **state)
 {
     (void)state;
@@ -241,6 +267,7 @@ int main(void)
         T(a_position_that_does_not_exist_is_told),
         T(a_beginning_that_is_not_0_is_found),
         T(a_waiting_poll_can_be_woken),
+        T(a_poll_after_a_rebalance_does_not_wait),
         T(a_drained_queue_is_filled_again_at_once),
         T(a_member_fenced_within_its_session_has_met_another),
         T(a_member_fenced_after_its_session_joins_anew)};
