@@ -9,11 +9,17 @@
  * that it can never reach, and would not ask again for five minutes. */
 #include "runtime/kafka_client.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define REFUSAL_RECENT_MS 30000
+/* https://github.com/confluentinc/librdkafka/pull/4895 */
+#define SCRAM_MENDED_VERSION 0x02060100
 
 static enum weir_status property_try(rd_kafka_conf_t *conf, const char *name,
                                      const char *value, struct weir_error *err)
@@ -91,6 +97,49 @@ static const struct wr_client_setting every_client[] = {
     {"check.crcs", "true"}, /* as Java's clients: damage is not data */
     {NULL, NULL}};
 
+/* Why brokers refuse this process's clients: a call that waits for them only
+ * says that time ran out, and librdkafka tells the reason to its log alone
+ * while nobody polls the client. */
+static struct {
+    pthread_mutex_t lock;
+    int64_t at_ms; /* 0: never */
+    char text[300];
+} refusal = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void note_refusal(const char *text)
+{
+    static const char *const reasons[] = {"SASL authentication error",
+                                          "SASL SCRAM",
+                                          "SASL PLAIN",
+                                          "SSL handshake failed",
+                                          "certificate verify failed",
+                                          "security.protocol",
+                                          NULL};
+    const char *found = NULL;
+    for (size_t i = 0; reasons[i] && !found; i++) {
+        found = strstr(text, reasons[i]);
+    }
+    if (found && !strstr(text, "handle destroyed")) {
+        const char *end = strstr(found, " (after ");
+        (void)pthread_mutex_lock(&refusal.lock);
+        (void)snprintf(refusal.text, sizeof(refusal.text), "%.*s",
+                       end ? (int)(end - found) : (int)strlen(found), found);
+        refusal.at_ms = wr_mono_ms();
+        (void)pthread_mutex_unlock(&refusal.lock);
+    }
+}
+
+/* Copies the reason of a refusal of late; false: there was none. */
+static bool recent_refusal(char *out, size_t size)
+{
+    (void)pthread_mutex_lock(&refusal.lock);
+    bool recent =
+        refusal.at_ms > 0 && wr_mono_ms() - refusal.at_ms < REFUSAL_RECENT_MS;
+    (void)snprintf(out, size, "%s", recent ? refusal.text : "");
+    (void)pthread_mutex_unlock(&refusal.lock);
+    return recent;
+}
+
 /* syslog's levels: 3 and below are errors of a client that goes on, which is a
  * warning to us; what stops the application is reported by the caller. */
 void wr_kafka_log(const rd_kafka_t *client, int level, const char *facility,
@@ -99,6 +148,7 @@ void wr_kafka_log(const rd_kafka_t *client, int level, const char *facility,
     if (strcmp(facility, "CONFWARN") == 0) {
         return; /* a bare name goes to clients of every kind */
     }
+    note_refusal(text);
     wr_log(level <= 3 ? WR_WARN : WR_DEBUG, "kafka", facility, "client=%s %s",
            rd_kafka_name(client), text);
 }
@@ -285,6 +335,34 @@ enum weir_status wr_kafka_status(int code)
                                                      : WEIR_E_KAFKA;
 }
 
+/* What to say of a call that nobody answered in time. */
+static enum weir_status fail_waiting(struct weir_error *err,
+                                     enum weir_status status,
+                                     const char *servers, const char *reason,
+                                     const char *doing)
+{
+    char refused[sizeof(refusal.text)];
+    if (recent_refusal(refused, sizeof(refused))) {
+        bool scram = strstr(refused, "SCRAM") != NULL &&
+                     rd_kafka_version() < SCRAM_MENDED_VERSION;
+        return weir_fail(
+            err, status,
+            "%s: the broker at %s refuses this client (%s); check "
+            "security.protocol, ssl.ca.location, sasl.mechanism, sasl.username "
+            "and sasl.password%s%s%s",
+            doing, servers, refused,
+            scram ? "; Apache Kafka 4 refuses even right ones by SCRAM from "
+                    "librdkafka before 2.6.1, and this is "
+                  : "",
+            scram ? rd_kafka_version_str() : "",
+            scram ? ": use PLAIN over TLS, or a newer one" : "");
+    }
+    return weir_fail(err, status,
+                     "%s: no answer from %s (%s); is a broker running there "
+                     "and bootstrap.servers right?",
+                     doing, servers, reason);
+}
+
 enum weir_status wr_kafka_fail(struct weir_error *err,
                                const struct wr_options *options, int code,
                                const char *reason, const char *doing)
@@ -295,11 +373,16 @@ enum weir_status wr_kafka_fail(struct weir_error *err,
     if (!reason || !*reason) {
         reason = text;
     }
-    if (status == WEIR_E_UNREACHABLE || status == WEIR_E_TIMEOUT) {
+    bool waited = status == WEIR_E_UNREACHABLE || status == WEIR_E_TIMEOUT;
+    if (waited && code > 0) { /* a broker's own words */
         return weir_fail(err, status,
-                         "%s: no answer from %s (%s); is a broker running "
-                         "there and bootstrap.servers right?",
-                         doing, servers ? servers : "the broker", reason);
+                         "%s: the broker at %s cannot do it yet (%s); are all "
+                         "brokers and replicas up?",
+                         doing, servers ? servers : "?", reason);
+    }
+    if (waited) {
+        return fail_waiting(err, status, servers ? servers : "the broker",
+                            reason, doing);
     }
     if (is_forbidden((rd_kafka_resp_err_t)code)) {
         return weir_fail(err, status,

@@ -89,6 +89,32 @@ start_kafka() {
     bootstrap=127.0.0.1:$port
 }
 
+# start_secured NAME: one Kafka node with a plain listener, and one with TLS and SASL (PLAIN: ada / plain-word, SCRAM-SHA-256);
+# sets bootstrap, secured (its address) and authority (the file of the certificate authority).
+start_secured() {
+    local dir=$work/tls plain tls controller
+    mkdir -p "$dir"
+    authority=$dir/ca.pem
+    openssl req -batch -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=tests" -keyout "$dir/ca.key" -out "$authority"
+    openssl req -newkey rsa:2048 -nodes -subj "/CN=127.0.0.1" -keyout "$dir/node.key" -out "$dir/node.csr"
+    openssl x509 -req -in "$dir/node.csr" -CA "$authority" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
+        -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$dir/node.crt"
+    { openssl pkcs8 -topk8 -nocrypt -in "$dir/node.key"; cat "$dir/node.crt"; } >"$dir/node.pem"
+    plain=$("$kafka" free-port)
+    tls=$("$kafka" free-port)
+    controller=$("$kafka" free-port)
+    local listeners=PLAINTEXT://127.0.0.1:$plain,SASL_SSL://127.0.0.1:$tls login=org.apache.kafka.common.security
+    echo "$work/$1" >>"$work/kafkas"
+    "$kafka" start --port "$plain" --data "$work/$1" -X "listeners=$listeners,CONTROLLER://127.0.0.1:$controller" \
+        -X "controller.quorum.voters=1@127.0.0.1:$controller" -X "advertised.listeners=$listeners" \
+        -X listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL \
+        -X ssl.keystore.type=PEM -X "ssl.keystore.location=$dir/node.pem" -X sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256 \
+        -X "listener.name.sasl_ssl.plain.sasl.jaas.config=$login.plain.PlainLoginModule required user_ada=\"plain-word\";" \
+        -X "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=$login.scram.ScramLoginModule required;"
+    bootstrap=127.0.0.1:$plain
+    secured=127.0.0.1:$tls
+}
+
 # start_cluster NAME NODES: so many nodes of Apache Kafka, with their data in $work/NAME/1 ...; sets bootstrap.
 start_cluster() {
     local n
