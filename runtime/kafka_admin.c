@@ -227,6 +227,15 @@ call_options(struct wr_admin *admin, rd_kafka_admin_op_t op, int timeout_ms)
     return options;
 }
 
+/* Refusals that stay until somebody changes something, here or there. */
+static bool is_unfit(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ||
+           code == RD_KAFKA_RESP_ERR_INVALID_CONFIG ||
+           code == RD_KAFKA_RESP_ERR_POLICY_VIOLATION;
+}
+
 /* First error of a create or grow answer, existing topics excepted. */
 static enum weir_status topic_results(struct wr_admin *admin,
                                       const rd_kafka_topic_result_t **results,
@@ -239,9 +248,17 @@ static enum weir_status topic_results(struct wr_admin *admin,
             code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
             continue;
         }
-        enum weir_status status = wr_kafka_fail(
-            err, admin->options, (int)code,
-            rd_kafka_topic_result_error_string(results[i]), doing);
+        const char *reason = rd_kafka_topic_result_error_string(results[i]);
+        enum weir_status status =
+            is_unfit(code)
+                ? weir_fail(
+                      err, WEIR_E_CONFIG,
+                      "%s: the broker refuses it: %s; see "
+                      "replication.factor=%s and the topic.* options, or "
+                      "create the topic yourself",
+                      doing, reason ? reason : rd_kafka_err2str(code),
+                      wr_options_text(admin->options, "replication.factor"))
+                : wr_kafka_fail(err, admin->options, (int)code, reason, doing);
         return weir_fail_prefix(err, status, "topic %s",
                                 rd_kafka_topic_result_name(results[i]));
     }

@@ -327,6 +327,24 @@ def test_missing_topic():
         contains(h.run(WORD_COUNT).ends(NOT_FOUND), "lines", "weir topic create")
 
 
+def test_internal_topic_refused():
+    """An internal topic that the broker will not make ends the pool, with the option that is to be changed."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts")
+        told = h.run(WORD_COUNT, "-X", "replication.factor=3").ends(USAGE)
+        contains(told, "word-count-counts-repartition", "replication.factor=3")
+
+
+def test_wrong_partition_count():
+    """An internal topic with another number of partitions ends the pool, and is named with both numbers."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts")
+        h.topics("word-count-counts-changelog", partitions="5")
+        contains(h.run(WORD_COUNT).ends(DAMAGED), "'word-count-counts-changelog' has 5 partitions", "needs 2")
+
+
 def test_word_count():
     """A pool counts, answers from every worker, commits at SIGTERM and leaves its group at once."""
     with Here() as h:
