@@ -3,7 +3,9 @@
  * Records come through librdkafka's batch queue: the cheapest way it has, about
  * 0.6 us a message. That queue fills its whole array or waits for the time-out,
  * so a poll asks without waiting first, then waits for one message, then takes
- * what else is there.
+ * what else is there. Before 2.1, a rebalance that begins while it fills an
+ * array of more than one message loses those that are in it (librdkafka 4208);
+ * there each message is asked for by itself.
  *
  * From a message to its partition's place: messages carry the address of
  * librdkafka's topic object, which is the same as long as someone holds a
@@ -46,6 +48,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define BATCHES_ARE_SAFE   0x02010000
 #define BATCH_MAX          4096 /* messages taken from librdkafka at once */
 #define NUDGE_PART         4    /* of a limit of the queue */
 #define CALL_TIMEOUT_MS    10000
@@ -829,12 +832,20 @@ static size_t deliver(struct wr_consumer *consumer, size_t count)
     return records;
 }
 
+/* Fills the batch from `from` up to `max`; waits for the first message only. */
 static size_t take_batch(struct wr_consumer *consumer, int wait_ms, size_t from,
                          size_t max)
 {
-    ssize_t n = rd_kafka_consume_batch_queue(
-        consumer->queue, wait_ms, consumer->batch + from, max - from);
-    return from + (n > 0 ? (size_t)n : 0);
+    bool one_by_one = rd_kafka_version() < BATCHES_ARE_SAFE;
+    ssize_t n;
+    do {
+        n = rd_kafka_consume_batch_queue(consumer->queue, wait_ms,
+                                         consumer->batch + from,
+                                         one_by_one ? 1 : max - from);
+        from += n > 0 ? (size_t)n : 0;
+        wait_ms = 0;
+    } while (n > 0 && from < max);
+    return from;
 }
 
 void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,

@@ -38,6 +38,11 @@ static void on_record(void *user, void *tag, const struct wr_input *in)
 {
     struct wr_worker *worker = user;
     struct wr_worker_input *input = tag;
+    if (in->offset < input->position) {
+        /* had already: a rebalance may rewind the client by a record */
+        wr_consumer_release(NULL, in->owner);
+        return;
+    }
     if (worker->failure.status != WEIR_OK ||
         wr_task_enqueue(input->owner->task, input->index, in) != WEIR_OK) {
         /* the loop goes back to the last commit, or ends */
