@@ -57,8 +57,9 @@ static enum weir_status fail_errno(struct weir_error *err, const char *path,
         status != WEIR_E_NOMEM) {
         status = WEIR_E_IO;
     }
-    return weir_fail(err, status, "%s: cannot %s: %s", path, what,
-                     strerror_r(errnum, reason, sizeof(reason)));
+    return weir_fail(err, status, "%s: cannot %s: %s%s", path, what,
+                     strerror_r(errnum, reason, sizeof(reason)),
+                     status == WEIR_E_NOSPACE ? "; free space there" : "");
 }
 
 /* ---- directories -------------------------------------------------------- */

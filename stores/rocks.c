@@ -79,7 +79,10 @@ static enum weir_status failed(char *text, const char *path,
             status = WEIR_E_NOSPACE;
         }
     }
-    weir_fail(err, status, "%s: RocksDB: %s", path, text);
+    weir_fail(err, status, "%s: RocksDB: %s%s", path, text,
+              status == WEIR_E_NOSPACE
+                  ? "; free space there, or move state.dir to a larger disk"
+                  : "");
     rocksdb_free(text);
     return status;
 }
