@@ -153,6 +153,19 @@ static inline void wait_for_count(const char *key, int64_t want)
     assert_int_equal(ask(key), want);
 }
 
+/* At-least-once: a thread that joins late makes another count again. */
+static inline void wait_for_at_least(const char *key, int64_t least)
+{
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    const struct timespec pause = {0, 5000000};
+    int64_t n = ask(key);
+    while (n < least && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+        n = ask(key);
+    }
+    assert_true(n >= least);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif

@@ -7,7 +7,7 @@ static void threads_share_the_tasks(void **state)
     set("num.stream.threads", "2");
     feed("a", "1", 2);
     start();
-    wait_for_count("a", 2);
+    wait_for_at_least("a", 2);
     int64_t until = wr_mono_ms() + WAIT_MS;
     const struct timespec pause = {0, 5000000};
     while (weir_app_state(app) != WEIR_APP_RUNNING && wr_mono_ms() < until) {
