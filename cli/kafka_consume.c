@@ -40,7 +40,8 @@ struct consume {
     int64_t *ends;  /* by partition number: the end at the start */
     int ended_count;
     int64_t count;
-    bool reader_left; /* of standard output */
+    int32_t last_partition; /* of what came last */
+    bool reader_left;       /* of standard output */
     struct weir_writer line;
 };
 
@@ -211,6 +212,7 @@ static enum weir_status consume_all(struct consume *c, struct weir_error *err)
             s = fflush(stdout) == 0 ? WEIR_OK : not_written(c, err);
             continue;
         }
+        c->last_partition = m->partition;
         s = handle(c, m, err);
         rd_kafka_message_destroy(m);
     }
@@ -383,6 +385,9 @@ int wr_consume(struct wr_cli *cli)
         s = assign(&c, &err);
         s = s == WEIR_OK ? consume_all(&c, &err) : s;
         (void)rd_kafka_consumer_close(c.door.client);
+        if (s == WEIR_E_CORRUPT) {
+            wr_kafka_settle(c.door.client, c.topic, c.last_partition);
+        }
     }
     wr_door_close(&c.door);
     wr_buf_done(&c.line.buf);

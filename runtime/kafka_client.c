@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SETTLE_MS 1000
+
 #define REFUSAL_RECENT_MS 30000
 /* https://github.com/confluentinc/librdkafka/pull/4895 */
 #define SCRAM_MENDED_VERSION 0x02060100
@@ -30,6 +32,23 @@ static enum weir_status property_try(rd_kafka_conf_t *conf, const char *name,
         return weir_fail(err, WEIR_E_CONFIG, "%s: %s", name, reason);
     }
     return WEIR_OK;
+}
+
+/* Behind a batch whose checksum is wrong librdkafka 2.0 takes the bytes in its
+ * middle for the next batch, and fetches at what it takes for that one's
+ * offset. The broker's "out of range" then locks the client up for ever if it
+ * comes while the client is being destroyed: an operation that is refused by a
+ * queue that is gone begins itself anew, under the lock that it holds. A broker
+ * answers a connection in order, so whoever has the leader's answer to a later
+ * question has had that one. */
+void wr_kafka_settle(struct rd_kafka_s *rk, const char *topic,
+                     int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = 0;
+    (void)rd_kafka_offsets_for_times(rk, list, SETTLE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 bool wr_kafka_property_known(const char *name)

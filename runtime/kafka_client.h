@@ -15,6 +15,11 @@ struct rd_kafka_error_s;
 
 /** Whether librdkafka has a property of that name. Thread: any. */
 bool wr_kafka_property_known(const char *name);
+/** Waits, a second at most, until a closed consumer has had the answer to the
+ *  last fetch of a partition in which it met damaged records; to be called
+ *  before its destruction: see kafka_client.c. Thread: the consumer's. */
+void wr_kafka_settle(struct rd_kafka_s *rk, const char *topic,
+                     int32_t partition);
 /** Whether librdkafka takes the value. Errors: WEIR_E_CONFIG with its reason.
  */
 WEIR_MUST_CHECK enum weir_status

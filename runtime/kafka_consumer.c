@@ -82,6 +82,8 @@ struct wr_consumer {
     bool answered;     /* the running rebalance was answered with an assign */
     atomic_bool woken; /* do not wait; the queue's own mark is used up by
                           looks that do not wait */
+    const rd_kafka_topic_t *damaged; /* a record of it was; one of `topics` */
+    int32_t damaged_partition;
     /* refilling; see above */
     bool can_nudge;
     size_t queue_limit; /* queued.min.messages */
@@ -323,6 +325,10 @@ void wr_consumer_free(struct wr_consumer *consumer)
         return;
     }
     leave(consumer);
+    if (consumer->damaged) {
+        wr_kafka_settle(consumer->rk, rd_kafka_topic_name(consumer->damaged),
+                        consumer->damaged_partition);
+    }
     for (size_t i = 0; i < consumer->topic_count; i++) {
         rd_kafka_topic_destroy(consumer->topics[i].rkt);
         free(consumer->topics[i].places);
@@ -806,6 +812,10 @@ static void deliver_event(struct wr_consumer *consumer,
                                rd_kafka_topic_name(message->rkt),
                                (int)message->partition,
                                (long long)message->offset);
+    }
+    if (place && err.status == WEIR_E_CORRUPT) {
+        consumer->damaged = message->rkt;
+        consumer->damaged_partition = message->partition;
     }
     events->problem(events->user, place ? place->tag : NULL, &err);
 }
