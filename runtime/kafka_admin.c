@@ -392,7 +392,7 @@ void wr_group_view_done(struct wr_group_view *group)
         free(group->members[i].partitions);
     }
     free(group->members);
-    *group = (struct wr_group_view){NULL, 0};
+    *group = (struct wr_group_view){NULL, 0, false};
 }
 
 static enum weir_status keep_member(const rd_kafka_MemberDescription_t *from,
@@ -435,6 +435,8 @@ keep_group(struct wr_admin *admin,
                              "asking for the group's members");
     }
     size_t count = rd_kafka_ConsumerGroupDescription_member_count(group);
+    out->is_stable = rd_kafka_ConsumerGroupDescription_state(group) ==
+                     RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
     out->members = calloc(count + 1, sizeof(*out->members));
     for (size_t i = 0; out->members && i < count; i++) {
         out->count = i + 1;
@@ -452,7 +454,7 @@ enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
                                 struct wr_group_view *out,
                                 struct weir_error *err)
 {
-    struct wr_group_view found = {NULL, 0};
+    struct wr_group_view found = {NULL, 0, false};
     rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
     rd_kafka_AdminOptions_t *options = call_options(
         admin, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);

@@ -76,7 +76,8 @@ struct wr_member_view {
 
 struct wr_group_view {
     struct wr_member_view *members;
-    size_t count; /* 0: nobody is in the group */
+    size_t count;   /* 0: nobody is in the group */
+    bool is_stable; /* not between two generations */
 };
 
 /** The members of a group and their partitions of `topic`. */

@@ -27,73 +27,21 @@
  * is first taken to be offset 0, and asked for when the broker says that 0 is
  * gone.
  *
- * A static member may be fenced by itself: when the coordinator was silent for
- * a session time-out, librdkafka forgets its member id and goes on with
- * heartbeats that have none, which the coordinator takes for a second member of
- * the name. That is no reason to stop; joining anew is. A member that is fenced
- * sooner than that after joining has met a second one.
- *
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
  * block's address plus one, which no message can have. */
-#include "runtime/kafka_consumer.h"
-
-#include "base/clock.h"
 #include "base/log.h"
 #include "runtime/kafka_client.h"
+#include "runtime/kafka_consumer_state.h"
 
-#include <librdkafka/rdkafka.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define BATCHES_ARE_SAFE   0x02010000
-#define BATCH_MAX          4096 /* messages taken from librdkafka at once */
-#define NUDGE_PART         4    /* of a limit of the queue */
-#define CALL_TIMEOUT_MS    10000
-#define GENERATION_WAIT_MS 3000
-#define CLOSE_TIMEOUT_MS   5000
-#define HEADER_COUNT_MAX   10000
-#define PARTITION_MAX      1000000
-
-struct place {
-    void *tag;    /* NULL: not assigned */
-    bool guessed; /* its beginning was taken to be offset 0 */
-};
-
-struct topic {
-    rd_kafka_topic_t *rkt; /* our reference */
-    struct place *places;  /* by partition */
-    int32_t place_count;
-};
-
-struct wr_consumer {
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
-    const struct wr_options *options; /* lent */
-    struct wr_consumer_events events;
-    struct topic *topics;
-    size_t topic_count;
-    size_t topic_last;     /* index of the last hit */
-    int64_t session_ms;    /* session.timeout.ms */
-    int64_t subscribed_ms; /* when; 0: not yet */
-    char instance_id[600];
-    bool answered;     /* the running rebalance was answered with an assign */
-    atomic_bool woken; /* do not wait; the queue's own mark is used up by
-                          looks that do not wait */
-    const rd_kafka_topic_t *damaged; /* a record of it was; one of `topics` */
-    int32_t damaged_partition;
-    /* refilling; see above */
-    bool can_nudge;
-    size_t queue_limit; /* queued.min.messages */
-    size_t bytes_limit; /* queued.max.messages.kbytes */
-    size_t taken;       /* messages since the last nudge */
-    size_t taken_bytes;
-    char username[512];
-    char password[512];
-    rd_kafka_message_t *batch[BATCH_MAX];
-};
+#define BATCHES_ARE_SAFE 0x02010000
+#define NUDGE_PART       4 /* of a limit of the queue */
+#define CALL_TIMEOUT_MS  10000
+#define HEADER_COUNT_MAX 10000
+#define PARTITION_MAX    1000000
 
 struct header_block {
     rd_kafka_message_t *message;
@@ -121,38 +69,10 @@ static const struct wr_client_setting restore_defaults[] = {
     {"queued.max.messages.kbytes", "16384"},
     {NULL, NULL}};
 
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *opaque);
-
-/* What ends the client for good; see the top of this file. */
-static void tell_fatal(struct wr_consumer *consumer)
-{
-    struct weir_error err;
-    char text[512] = "";
-    rd_kafka_resp_err_t code =
-        rd_kafka_fatal_error(consumer->rk, text, sizeof(text));
-    (void)wr_kafka_fail(&err, consumer->options, (int)code, text, "consumer");
-    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID &&
-        wr_mono_ms() - consumer->subscribed_ms > consumer->session_ms) {
-        (void)weir_fail(&err, WEIR_E_FENCED,
-                        "the group was not heard of for session.timeout.ms=%lld"
-                        " and took this member for another one of its name",
-                        (long long)consumer->session_ms);
-    } else if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
-        (void)weir_fail(&err, WEIR_E_EXISTS,
-                        "another process joined group '%s' as "
-                        "group.instance.id '%s'; give each process its own, or "
-                        "stop the other one",
-                        wr_options_text(consumer->options, "application.id"),
-                        consumer->instance_id);
-    }
-    consumer->events.problem(consumer->events.user, NULL, &err);
-}
-
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        tell_fatal(opaque);
+        wr_consumer_tell_fatal(opaque);
         return;
     }
     wr_log(WR_DEBUG, "kafka", "consumer", "client=%s reason=\"%s\"",
@@ -260,7 +180,7 @@ static enum weir_status consumer_conf(const struct wr_consumer_spec *spec,
         note_session(consumer, conf, spec->instance_id);
         rd_kafka_conf_set_error_cb(conf, on_error);
         if (member) {
-            rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+            rd_kafka_conf_set_rebalance_cb(conf, wr_consumer_on_rebalance);
         }
         *out = conf;
     }
@@ -297,34 +217,12 @@ enum weir_status wr_consumer_new(const struct wr_consumer_spec *spec,
     return WEIR_OK;
 }
 
-/* librdkafka's blocking close gives up half-way when the queue is woken, which
- * wr_consumer_wake may do at any moment; so the closing is served here. */
-static void leave(struct wr_consumer *consumer)
-{
-    int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
-    rd_kafka_error_t *error =
-        rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
-    if (error) {
-        wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
-               rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-        return;
-    }
-    while (!rd_kafka_consumer_closed(consumer->rk) && wr_mono_ms() < until) {
-        ssize_t n = rd_kafka_consume_batch_queue(consumer->queue, 10,
-                                                 consumer->batch, 1);
-        if (n > 0) {
-            rd_kafka_message_destroy(consumer->batch[0]);
-        }
-    }
-}
-
 void wr_consumer_free(struct wr_consumer *consumer)
 {
     if (!consumer) {
         return;
     }
-    leave(consumer);
+    wr_consumer_close(consumer);
     if (consumer->damaged) {
         wr_kafka_settle(consumer->rk, rd_kafka_topic_name(consumer->damaged),
                         consumer->damaged_partition);
@@ -339,94 +237,17 @@ void wr_consumer_free(struct wr_consumer *consumer)
     free(consumer);
 }
 
-/* ---- the group ---------------------------------------------------------- */
-
-enum weir_status wr_consumer_subscribe(struct wr_consumer *consumer,
-                                       const char *topic,
-                                       struct weir_error *err)
-{
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return wr_kafka_fail(err, consumer->options, (int)code, NULL,
-                             "joining the group");
-    }
-    consumer->subscribed_ms = wr_mono_ms();
-    return WEIR_OK;
-}
-
-/* Tells the owner, and makes sure that librdkafka gets the answer it waits for,
- * even for partitions with nothing to read. */
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *opaque)
-{
-    struct wr_consumer *consumer = opaque;
-    const struct wr_consumer_events *events = &consumer->events;
-    rd_kafka_error_t *error = NULL;
-    size_t count = (size_t)list->cnt;
-    int32_t *partitions = calloc(count + 1, sizeof(*partitions));
-    for (size_t i = 0; partitions && i < count; i++) {
-        partitions[i] = list->elems[i].partition;
-    }
-    rd_kafka_topic_partition_list_t *none =
-        rd_kafka_topic_partition_list_new(0);
-    consumer->answered = false;
-    if (!partitions) {
-        wr_log(WR_ERROR, "kafka", "rebalance", "reason=\"out of memory\"");
-    }
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        if (partitions) {
-            events->given(events->user, partitions, count);
-        }
-        if (!consumer->answered) {
-            error = rd_kafka_incremental_assign(rk, none);
-        }
-    } else {
-        bool lost = rd_kafka_assignment_lost(rk) ||
-                    code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
-        if (partitions) {
-            events->revoked(events->user, partitions, count, lost);
-        }
-        if (!consumer->answered) {
-            error = rd_kafka_incremental_unassign(rk, none);
-        }
-    }
-    if (error) {
-        wr_log(WR_DEBUG, "kafka", "rebalance", "reason=\"%s\"",
-               rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-    }
-    rd_kafka_topic_partition_list_destroy(none);
-    free(partitions);
-    wr_consumer_wake(consumer); /* there is work: a poll does not wait now */
-}
-
-struct rd_kafka_consumer_group_metadata_s *
-wr_consumer_membership(struct wr_consumer *consumer)
-{
-    return rd_kafka_consumer_group_metadata(consumer->rk);
-}
-
-void wr_consumer_membership_free(rd_kafka_consumer_group_metadata_t *membership)
-{
-    if (membership) {
-        rd_kafka_consumer_group_metadata_destroy(membership);
-    }
-}
-
 /* ---- places ------------------------------------------------------------- */
 
-static struct topic *topic_of(struct wr_consumer *consumer, const char *name)
+static struct wr_consumer_topic *topic_of(struct wr_consumer *consumer,
+                                          const char *name)
 {
     for (size_t i = 0; i < consumer->topic_count; i++) {
         if (strcmp(rd_kafka_topic_name(consumer->topics[i].rkt), name) == 0) {
             return &consumer->topics[i];
         }
     }
-    struct topic *topics = realloc(
+    struct wr_consumer_topic *topics = realloc(
         consumer->topics, (consumer->topic_count + 1) * sizeof(*topics));
     if (!topics) {
         return NULL;
@@ -436,21 +257,21 @@ static struct topic *topic_of(struct wr_consumer *consumer, const char *name)
     if (!rkt) {
         return NULL;
     }
-    topics[consumer->topic_count] = (struct topic){rkt, NULL, 0};
+    topics[consumer->topic_count] = (struct wr_consumer_topic){rkt, NULL, 0};
     return &topics[consumer->topic_count++];
 }
 
 static enum weir_status set_place(struct wr_consumer *consumer,
                                   const struct wr_partition *p,
-                                  struct place place)
+                                  struct wr_place place)
 {
-    struct topic *topic = topic_of(consumer, p->topic);
+    struct wr_consumer_topic *topic = topic_of(consumer, p->topic);
     if (!topic || p->partition < 0 || p->partition > PARTITION_MAX) {
         return WEIR_E_NOMEM;
     }
     if (p->partition >= topic->place_count) {
         size_t n = (size_t)p->partition + 16;
-        struct place *places = realloc(topic->places, n * sizeof(*places));
+        struct wr_place *places = realloc(topic->places, n * sizeof(*places));
         if (!places) {
             return WEIR_E_NOMEM;
         }
@@ -463,8 +284,8 @@ static enum weir_status set_place(struct wr_consumer *consumer,
     return WEIR_OK;
 }
 
-static struct place *place_of(struct wr_consumer *consumer,
-                              const rd_kafka_topic_t *rkt, int32_t partition)
+static struct wr_place *place_of(struct wr_consumer *consumer,
+                                 const rd_kafka_topic_t *rkt, int32_t partition)
 {
     size_t i = consumer->topic_last;
     if (i >= consumer->topic_count || consumer->topics[i].rkt != rkt) {
@@ -478,7 +299,7 @@ static struct place *place_of(struct wr_consumer *consumer,
         }
         consumer->topic_last = i;
     }
-    const struct topic *topic = &consumer->topics[i];
+    const struct wr_consumer_topic *topic = &consumer->topics[i];
     return partition >= 0 && partition < topic->place_count &&
                    topic->places[partition].tag
                ? &topic->places[partition]
@@ -514,8 +335,8 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
 {
     consumer->answered = true;
     for (size_t i = 0; i < count; i++) {
-        struct place place = {partitions[i].tag,
-                              partitions[i].offset == WR_OFFSET_BEGIN};
+        struct wr_place place = {partitions[i].tag,
+                                 partitions[i].offset == WR_OFFSET_BEGIN};
         if (set_place(consumer, &partitions[i], place) != WEIR_OK) {
             return weir_fail(err, WEIR_E_NOMEM, "assignment: out of memory");
         }
@@ -546,7 +367,8 @@ void wr_consumer_unassign(struct wr_consumer *consumer,
         rd_kafka_error_destroy(error);
     }
     for (size_t i = 0; i < count; i++) {
-        if (set_place(consumer, &partitions[i], (struct place){0}) != WEIR_OK) {
+        if (set_place(consumer, &partitions[i], (struct wr_place){0}) !=
+            WEIR_OK) {
             continue; /* it was never set */
         }
     }
@@ -602,71 +424,6 @@ int64_t wr_consumer_end_offset(struct wr_consumer *consumer, const char *topic,
     rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(
         consumer->rk, topic, partition, &low, &high);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
-}
-
-/* ---- committed offsets -------------------------------------------------- */
-
-/* The metadata as a text; librdkafka's has no NUL at its end. */
-static char *copy_metadata(const rd_kafka_topic_partition_t *p)
-{
-    char *text = p->metadata ? malloc(p->metadata_size + 1) : NULL;
-    if (text) {
-        memcpy(text, p->metadata, p->metadata_size);
-        text[p->metadata_size] = '\0';
-    }
-    return text;
-}
-
-enum weir_status wr_consumer_committed(struct wr_consumer *consumer,
-                                       struct wr_partition *partitions,
-                                       size_t count, int timeout_ms,
-                                       struct weir_error *err)
-{
-    rd_kafka_topic_partition_list_t *list =
-        wr_partition_list(partitions, count);
-    rd_kafka_resp_err_t code =
-        rd_kafka_committed(consumer->rk, list, timeout_ms);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        code = list->elems[i].err;
-    }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_topic_partition_list_destroy(list);
-        return wr_kafka_fail(err, consumer->options, (int)code, NULL,
-                             "reading committed offsets");
-    }
-    for (size_t i = 0; i < count; i++) {
-        const rd_kafka_topic_partition_t *p = &list->elems[i];
-        partitions[i].offset = p->offset >= 0 ? p->offset : WR_OFFSET_NONE;
-        partitions[i].metadata = copy_metadata(p);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return WEIR_OK;
-}
-
-enum weir_status wr_consumer_commit(struct wr_consumer *consumer,
-                                    const struct wr_partition *partitions,
-                                    size_t count, struct weir_error *err)
-{
-    const struct timespec pause = {0, 20 * 1000 * 1000};
-    int64_t until = wr_mono_ms() + GENERATION_WAIT_MS;
-    rd_kafka_topic_partition_list_t *list =
-        wr_partition_list(partitions, count);
-    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->rk, list, 0);
-    /* the group is between two generations; what we read is still ours until
-     * revoked says otherwise, and librdkafka is about to learn the next one */
-    while ((code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
-            code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) &&
-           !rd_kafka_assignment_lost(consumer->rk) && wr_mono_ms() < until) {
-        (void)nanosleep(&pause, NULL);
-        code = rd_kafka_commit(consumer->rk, list, 0);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-        code == RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        return WEIR_OK;
-    }
-    return wr_kafka_fail(err, consumer->options, (int)code, NULL,
-                         "committing offsets");
 }
 
 /* ---- records ------------------------------------------------------------ */
@@ -768,7 +525,7 @@ static void begin_where_it_is(struct wr_consumer *consumer,
 }
 
 static void deliver_out_of_range(struct wr_consumer *consumer,
-                                 struct place *place,
+                                 struct wr_place *place,
                                  const rd_kafka_message_t *message)
 {
     if (place->guessed) {
@@ -785,7 +542,7 @@ static void deliver_event(struct wr_consumer *consumer,
 {
     const struct wr_consumer_events *events = &consumer->events;
     struct weir_error err;
-    struct place *place =
+    struct wr_place *place =
         message->rkt ? place_of(consumer, message->rkt, message->partition)
                      : NULL;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
@@ -802,7 +559,7 @@ static void deliver_event(struct wr_consumer *consumer,
         return;
     }
     if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
-        tell_fatal(consumer);
+        wr_consumer_tell_fatal(consumer);
         return;
     }
     (void)wr_kafka_fail(&err, consumer->options, (int)message->err,
@@ -830,7 +587,7 @@ static size_t deliver(struct wr_consumer *consumer, size_t count)
             rd_kafka_message_destroy(message);
             continue;
         }
-        const struct place *place =
+        const struct wr_place *place =
             place_of(consumer, message->rkt, message->partition);
         if (!place) {
             rd_kafka_message_destroy(message);
@@ -861,7 +618,7 @@ static size_t take_batch(struct wr_consumer *consumer, int wait_ms, size_t from,
 void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,
                       size_t *out_count)
 {
-    max = max > BATCH_MAX ? BATCH_MAX : max;
+    max = max > WR_BATCH_MAX ? WR_BATCH_MAX : max;
     size_t n = take_batch(consumer, 0, 0, max);
     if (n == 0 && wait_ms > 0 && !atomic_exchange(&consumer->woken, false)) {
         n = take_batch(consumer, wait_ms, 0, 1);

@@ -67,12 +67,18 @@ struct wr_consumer_spec {
 WEIR_MUST_CHECK enum weir_status
 wr_consumer_new(const struct wr_consumer_spec *, struct wr_consumer **out,
                 struct weir_error *err);
-/** Leaves the group (revoked may run) and frees. NULL is fine. */
+/** Leaves the group, unless as a static member (revoked may run), and frees.
+ *  NULL is fine. */
 void wr_consumer_free(struct wr_consumer *consumer);
 /** Joins the group for `topic`; given and revoked follow from polls. */
 WEIR_MUST_CHECK enum weir_status wr_consumer_subscribe(struct wr_consumer *,
                                                        const char *topic,
                                                        struct weir_error *err);
+/** Leaves the group even as a static member, which only closing does not;
+ *  revoked runs inside, and the consumer is good for nothing but freeing after.
+ *  To be called while the group is stable: in the middle of a rebalance
+ *  librdkafka does not leave. Waits up to 3 s. Returns whether it has left. */
+bool wr_consumer_leave(struct wr_consumer *consumer);
 /** Waits up to wait_ms for the first event, takes at most max records.
  * *out_count gets the number of records handed over. */
 void wr_consumer_poll(struct wr_consumer *consumer, int wait_ms, size_t max,

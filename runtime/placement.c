@@ -15,6 +15,7 @@
 #define LAYOUT_LINE      "layout 2\n" /* of wr_layout: what it deals to whom */
 #define SIGNATURE_MAX    ((size_t)1 << 20)
 #define GROUP_TIMEOUT_MS 10000
+#define LOOK_TIMEOUT_MS  1000
 #define DIFFERENCE_BYTES 600
 
 /* ---- tasks -------------------------------------------------------------- */
@@ -58,6 +59,22 @@ enum weir_status wr_placement_join(const struct wr_placement *placement,
                                    struct weir_error *err)
 {
     return wr_consumer_subscribe(consumer, placement->anchor, err);
+}
+
+enum weir_status wr_placement_unowned(const struct wr_placement *placement,
+                                      struct wr_admin *admin,
+                                      const char *group_id, int32_t *out,
+                                      struct weir_error *err)
+{
+    struct wr_group_view group = {NULL, 0, false};
+    enum weir_status status = wr_admin_group(admin, group_id, placement->anchor,
+                                             LOOK_TIMEOUT_MS, &group, err);
+    *out = group.is_stable ? placement->layout->total : -1;
+    for (size_t i = 0; group.is_stable && i < group.count; i++) {
+        *out -= (int32_t)group.members[i].partition_count;
+    }
+    wr_group_view_done(&group);
+    return status;
 }
 
 /* ---- the signature ------------------------------------------------------ */
@@ -188,7 +205,7 @@ enum weir_status wr_placement_agree(struct wr_admin *admin,
                                     const char *anchor, struct weir_error *err)
 {
     struct signature theirs = {.found = false};
-    struct wr_group_view group = {NULL, 0};
+    struct wr_group_view group = {NULL, 0, false};
     char *ours = NULL;
     wr_buf_init(&theirs.text, SIGNATURE_MAX);
     enum weir_status status = make_signature(plan, &ours, err);

@@ -122,7 +122,7 @@ static struct wr_worker *worker_of(const struct weir_app *app, int subtopology,
 static void refresh_group(struct weir_app *app, bool refresh, int timeout_ms)
 {
     int64_t now = wr_mono_ms();
-    struct wr_group_view group = {NULL, 0};
+    struct wr_group_view group = {NULL, 0, false};
     bool fresh =
         app->group_at_ms > 0 && now - app->group_at_ms < GROUP_FRESH_MS;
     if ((fresh && !refresh) || timeout_ms <= 0) {

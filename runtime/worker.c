@@ -31,6 +31,7 @@
 #define DRY_GAP_COSTS     2 /* dry commits take at most a third of the time */
 #define SNAPSHOT_EVERY_MS 250
 #define RESTORE_KEEP_MS   3000 /* the restore client outlives its work */
+#define LOOK_AFTER_MS     2000 /* who lives has passed its tasks on by then */
 
 /* ---- the consumer's events ---------------------------------------------- */
 
@@ -118,6 +119,9 @@ static void on_problem(void *user, void *tag, const struct weir_error *err)
 static void on_given(void *user, const int32_t *partitions, size_t count)
 {
     struct wr_worker *worker = user;
+    if (worker->look_ms == 0) {
+        worker->look_ms = wr_mono_ms() + LOOK_AFTER_MS;
+    }
     wr_placement_given(&worker->placement, partitions, count);
 }
 
@@ -232,7 +236,10 @@ static void close_clients(struct wr_worker *worker)
     (void)pthread_mutex_unlock(&worker->lock);
     wr_restore_free(worker->restore);
     worker->restore = NULL;
-    wr_consumer_free(worker->consumer); /* leaves the group */
+    if (worker->leaves && !wr_consumer_leave(worker->consumer)) {
+        wr_log(WR_DEBUG, "worker", "did not leave", "thread=%s", worker->name);
+    }
+    wr_consumer_free(worker->consumer);
     worker->consumer = NULL;
     wr_producer_free(worker->producer);
     worker->producer = NULL;
@@ -401,6 +408,29 @@ static int next_wait_ms(const struct wr_worker *worker, bool busy)
     return wait < 1 ? 1 : (int)wait;
 }
 
+/* A static member that came back makes sure that every task has an owner; see
+ * placement.h. */
+static void look_for_owners(struct wr_worker *worker, int64_t now_ms)
+{
+    struct weir_error err;
+    int32_t unowned = 0;
+    enum weir_status status =
+        wr_placement_unowned(&worker->placement, worker->env->admin,
+                             worker->env->plan->application_id, &unowned, &err);
+    if (status != WEIR_OK || unowned < 0) {
+        worker->look_ms = now_ms + LOOK_AFTER_MS;
+        return;
+    }
+    worker->look_ms = INT64_MAX;
+    worker->leaves = unowned > 0;
+    if (worker->leaves) {
+        wr_log(WR_WARN, "worker", "rejoining",
+               "thread=%s reason=\"%d of %d tasks have no owner: a member died "
+               "while it passed them on\"",
+               worker->name, (int)unowned, (int)worker->env->layout->total);
+    }
+}
+
 static void housekeeping(struct wr_worker *worker)
 {
     int64_t now = wr_mono_ms();
@@ -413,6 +443,9 @@ static void housekeeping(struct wr_worker *worker)
     }
     if (now - worker->snapshot_last_ms >= SNAPSHOT_EVERY_MS) {
         wr_worker_snapshot(worker);
+    }
+    if (worker->look_ms > 0 && now >= worker->look_ms) {
+        look_for_owners(worker, now);
     }
     if (worker->unready > 0) {
         worker->restore_last_ms = now;
@@ -468,7 +501,8 @@ static enum weir_status run_turns(struct wr_worker *worker,
 {
     bool busy = true;
     enum weir_status status = WEIR_OK;
-    while (status == WEIR_OK && !atomic_load(&worker->stopping)) {
+    while (status == WEIR_OK && !worker->leaves &&
+           !atomic_load(&worker->stopping)) {
         enum wr_step step = WR_STEP_OTHER;
         status = turn(worker, &busy, &step, err);
         if (wr_failure_action(status, step) == WR_ABORT) {
@@ -491,6 +525,8 @@ static enum weir_status session(struct wr_worker *worker,
     } else if (status == WEIR_OK) {
         worker->commit_last_ms = wr_mono_ms();
         worker->purge_last_ms = worker->commit_last_ms;
+        worker->look_ms = worker->instance_id[0] ? 0 : INT64_MAX;
+        worker->leaves = false;
         status = join(worker, err);
         if (status == WEIR_OK) {
             status = run_turns(worker, err);

@@ -80,11 +80,14 @@ struct wr_worker {
     enum wr_step failure_step;
     /* time */
     int64_t commit_interval_ms;
-    int64_t commit_last_ms;      /* monotonic: end of the last commit */
-    int64_t commit_cost_ms;      /* how long it took */
-    int64_t purge_last_ms;       /* monotonic */
-    int64_t snapshot_last_ms;    /* monotonic */
-    int64_t restore_last_ms;     /* monotonic: last use of the restore client */
+    int64_t commit_last_ms;   /* monotonic: end of the last commit */
+    int64_t commit_cost_ms;   /* how long it took */
+    int64_t purge_last_ms;    /* monotonic */
+    int64_t snapshot_last_ms; /* monotonic */
+    int64_t restore_last_ms;  /* monotonic: last use of the restore client */
+    int64_t look_ms;          /* monotonic: when to look for tasks that nobody
+                                 has; 0: not known yet */
+    bool leaves;              /* the session ends by leaving the group */
     struct wr_patience patience; /* of commits and rejoins */
     size_t polled;               /* records of the last poll */
     struct wr_metric *commits;

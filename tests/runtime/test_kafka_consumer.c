@@ -148,117 +148,6 @@ static void a_drained_queue_is_filled_again_at_once(void **state)
     wr_consumer_free(consumer);
 }
 
-/* ---- a member of the group ---------------------------------------------- */
-
-#define API_HEARTBEAT         12
-#define ERROR_FENCED_INSTANCE 82
-
-static size_t given;
-static struct weir_error problem;
-
-static void on_given(void *user, const int32_t *partitions, size_t count)
-{
-    (void)user;
-    (void)partitions;
-    given += count;
-}
-
-static void on_revoked(void *user, const int32_t *partitions, size_t count,
-                       bool lost)
-{
-    (void)user;
-    (void)partitions;
-    (void)count;
-    (void)lost;
-}
-
-static void keep_problem(void *user, void *tag, const struct weir_error *told)
-{
-    (void)user;
-    (void)tag;
-    problem = *told;
-}
-
-static void poll_once(struct wr_consumer *consumer)
-{
-    size_t n = 0;
-    wr_consumer_poll(consumer, 10, 100, &n);
-}
-
-/* What a static member is told that is fenced so long after it joined. */
-static enum weir_status fenced_after(const char *session_ms, int64_t after_ms)
-{
-    struct wr_consumer *consumer = NULL;
-    struct wr_consumer_spec spec = {.kind = WR_CLIENT_CONSUMER,
-                                    .client_id = "test",
-                                    .instance_id = "me",
-                                    .events = {.given = on_given,
-                                               .revoked = on_revoked,
-                                               .problem = keep_problem}};
-    const int fenced = ERROR_FENCED_INSTANCE;
-    int64_t until = wr_mono_ms() + WAIT_MS;
-    given = 0;
-    problem.status = WEIR_OK;
-    assert_ok(weir_config_set(config, "heartbeat.interval.ms", "20", &err),
-              err);
-    assert_ok(weir_config_set(config, "session.timeout.ms", session_ms, &err),
-              err);
-    spec.options = wr_config_options(config);
-    assert_ok(wr_consumer_new(&spec, &consumer, &err), err);
-    assert_ok(wr_consumer_subscribe(consumer, "t", &err), err);
-    int64_t joined = wr_mono_ms();
-    while ((given < 2 || wr_mono_ms() - joined <= after_ms) &&
-           wr_mono_ms() < until) {
-        poll_once(consumer);
-    }
-    assert_int_equal(given, 2);
-    mock_cluster_fail(cluster, API_HEARTBEAT, &fenced, 1);
-    while (problem.status == WEIR_OK && wr_mono_ms() < until) {
-        poll_once(consumer);
-    }
-    wr_consumer_free(consumer);
-    return problem.status;
-}
-
-/* What was given waits to be begun: the thread must not sleep on it. */
-static void a_poll_after_a_rebalance_does_not_wait(void **state)
-{
-    (void)state;
-    struct wr_consumer *consumer = NULL;
-    struct wr_consumer_spec spec = {.kind = WR_CLIENT_CONSUMER,
-                                    .options = wr_config_options(config),
-                                    .client_id = "test",
-                                    .events = {.given = on_given,
-                                               .revoked = on_revoked,
-                                               .problem = keep_problem}};
-    int64_t until = wr_mono_ms() + WAIT_MS;
-    size_t n = 0;
-    given = 0;
-    assert_ok(wr_consumer_new(&spec, &consumer, &err), err);
-    assert_ok(wr_consumer_subscribe(consumer, "t", &err), err);
-    while (given == 0 && wr_mono_ms() < until) {
-        wr_consumer_poll(consumer, 0, 100, &n);
-    }
-    assert_int_equal(given, 2);
-    int64_t began = wr_mono_ms();
-    wr_consumer_poll(consumer, WAIT_MS, 100, &n);
-    assert_true(wr_mono_ms() - began < WAIT_MS / 2);
-    wr_consumer_free(consumer);
-}
-
-static void a_member_fenced_within_its_session_has_met_another(void **state)
-{
-    (void)state;
-    assert_int_equal(fenced_after("30000", 0), WEIR_E_EXISTS);
-    assert_non_null(strstr(problem.text, "group.instance.id 'me'"));
-}
-
-static void a_member_fenced_after_its_session_joins_anew(void **state)
-{
-    (void)state;
-    assert_int_equal(fenced_after("4000", 4100), WEIR_E_FENCED);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,9 +156,6 @@ int main(void)
         T(a_position_that_does_not_exist_is_told),
         T(a_beginning_that_is_not_0_is_found),
         T(a_waiting_poll_can_be_woken),
-        T(a_poll_after_a_rebalance_does_not_wait),
-        T(a_drained_queue_is_filled_again_at_once),
-        T(a_member_fenced_within_its_session_has_met_another),
-        T(a_member_fenced_after_its_session_joins_anew)};
+        T(a_drained_queue_is_filled_again_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A static member that comes back into a half-dealt group makes the group deal all tasks out again.
+
+In a cooperative rebalance a member is first told to give partitions up, and joins again so that others are given them. A
+static member that dies between the two is given what it had when it comes back, with no rebalance, and the rest would be
+nobody's for ever. The scene is set by hand: a member of the worker's name joins, as group leader deals itself a part of
+the tasks only, and is gone.
+
+Against WEIR_TEST_BOOTSTRAP, or else against the included broker, which is started for the time of the test.
+"""
+import argparse
+import json
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from processor_api import WAIT_S, Flow
+
+APPLICATION = """local weir = require "weir"
+local app = weir.app "half-dealt"
+app:stream("INPUT", weir.text):map(function(_, v) return v, v end):group_by_key():count "counts"
+return app
+"""
+TASKS = 8  # two sub-topologies, four partitions
+JOIN_GROUP, SYNC_GROUP = 11, 14
+COORDINATOR_ERRORS = (14, 15, 16)  # it is on its way
+
+
+def text(s):
+    return struct.pack(">h", len(s)) + s.encode()
+
+
+def block(b):
+    return struct.pack(">i", len(b)) + b
+
+
+class Answer:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        values = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return values[0]
+
+    def text(self):
+        n = max(self.take("h"), 0)
+        self.at += n
+        return self.data[self.at - n:self.at].decode()
+
+
+class Impostor:
+    """A consumer of its own make, on a plain connection."""
+
+    def __init__(self, address, group, instance):
+        host, port = address.rsplit(":", 1)
+        self.group, self.instance = group, instance
+        self.socket = socket.create_connection((host, int(port)), WAIT_S)
+        self.stream = self.socket.makefile("rb")
+
+    def call(self, api, version, body):
+        request = struct.pack(">hhi", api, version, 1) + text("impostor") + body
+        self.socket.sendall(block(request))
+        size = struct.unpack(">i", self.stream.read(4))[0]
+        answer = Answer(self.stream.read(size))
+        answer.take("i")  # the correlation id
+        return answer
+
+    def join(self, topic):
+        """Returns the error, the generation and the member id."""
+        subscription = struct.pack(">hi", 1, 1) + text(topic) + struct.pack(">ii", -1, 0)  # no user data, nothing owned
+        body = (text(self.group) + struct.pack(">ii", 60000, 60000) + text("") + text(self.instance) + text("consumer") +
+                struct.pack(">i", 1) + text("cooperative-sticky") + block(subscription))
+        answer = self.call(JOIN_GROUP, 5, body)
+        answer.take("i")  # throttle time
+        error, generation = answer.take("h"), answer.take("i")
+        answer.text(), answer.text()  # protocol, leader
+        return error, generation, answer.text()
+
+    def deal(self, topic, partitions):
+        """Joins alone and takes just these."""
+        deadline = time.monotonic() + WAIT_S
+        error, generation, member = self.join(topic)
+        while error in COORDINATOR_ERRORS and time.monotonic() < deadline:
+            time.sleep(0.1)
+            error, generation, member = self.join(topic)
+        assert error == 0, f"JoinGroup: error {error}"
+        assignment = (struct.pack(">hi", 1, 1) + text(topic) + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions) +
+                      struct.pack(">i", -1))
+        answer = self.call(SYNC_GROUP, 3, text(self.group) + struct.pack(">i", generation) + text(member) + text(self.instance) +
+                           struct.pack(">i", 1) + text(member) + block(assignment))
+        answer.take("i")
+        error = answer.take("h")
+        assert error == 0, f"SyncGroup: error {error}"
+
+
+def owned(flow, group):
+    """How many tasks have an owner."""
+    try:
+        members = json.loads(flow.weir("group", "describe", group, "-o", "json"))["members"]
+    except subprocess.CalledProcessError:
+        return 0  # no such group yet
+    return sum(len(m["assignment"]) for m in members)
+
+
+def wait_for(what, condition):
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting for {what}"
+        time.sleep(0.05)
+
+
+def run(flow):
+    group = f"{flow.prefix}-app"
+
+    def worker(log):
+        return flow.start(log, flow.arguments.weir, "run", f"{flow.folder}/app.lua", "--workers", "1",
+                          "-X", f"bootstrap.servers={flow.address}", "-X", f"application.id={group}",
+                          "-X", f"state.dir={flow.folder}/state", "-X", "group.instance.id=me")
+
+    with open(f"{flow.folder}/app.lua", "w") as file:
+        file.write(APPLICATION.replace("INPUT", flow.create(f"{flow.prefix}-in")))
+    first = worker("first.log")
+    wait_for("all tasks to be dealt", lambda: owned(flow, group) == TASKS)
+    first.terminate()
+    assert first.wait(WAIT_S) == 0, "the first worker did not end as asked"
+    Impostor(flow.address, group, "me-1").deal(f"{group}-weir-tasks", [0, 1, 2])
+    assert owned(flow, group) == 3, f"{owned(flow, group)} tasks have an owner, not 3: the scene is not set"
+    second = worker("second.log")
+    wait_for("the other tasks to be dealt", lambda: owned(flow, group) == TASKS)
+    second.terminate()
+    assert second.wait(WAIT_S) == 0, "the second worker did not end as asked"
+    with open(f"{flow.folder}/second.log") as log:
+        assert "5 of 8 tasks have no owner" in log.read(), "why it joined anew is not told"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--weir", required=True, help="the weir program")
+    arguments = p.parse_args()
+    with tempfile.TemporaryDirectory(prefix="weir-flow-") as folder, Flow(arguments, folder) as flow:
+        try:
+            run(flow)
+        except AssertionError as e:
+            print(f"FAILED: {e}")
+            return 1
+    print("ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

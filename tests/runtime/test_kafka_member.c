@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/runtime/kafka_fixture.h"
+
+#define API_HEARTBEAT         12
+#define ERROR_FENCED_INSTANCE 82
+
+static size_t given;
+static size_t revoked;
+static struct weir_error problem;
+
+static void on_given(void *user, const int32_t *partitions, size_t count)
+{
+    (void)user;
+    (void)partitions;
+    given += count;
+}
+
+static void on_revoked(void *user, const int32_t *partitions, size_t count,
+                       bool lost)
+{
+    (void)user;
+    (void)partitions;
+    (void)lost;
+    revoked += count;
+}
+
+static void keep_problem(void *user, void *tag, const struct weir_error *told)
+{
+    (void)user;
+    (void)tag;
+    problem = *told;
+}
+
+static void poll_once(struct wr_consumer *consumer)
+{
+    size_t n = 0;
+    wr_consumer_poll(consumer, 10, 100, &n);
+}
+
+/* A member that has begun to join; static when it has a name. */
+static struct wr_consumer *join(const char *instance_id, const char *session_ms)
+{
+    struct wr_consumer *consumer = NULL;
+    struct wr_consumer_spec spec = {.kind = WR_CLIENT_CONSUMER,
+                                    .client_id = "test",
+                                    .instance_id = instance_id,
+                                    .events = {.given = on_given,
+                                               .revoked = on_revoked,
+                                               .problem = keep_problem}};
+    given = 0;
+    problem.status = WEIR_OK;
+    assert_ok(weir_config_set(config, "heartbeat.interval.ms", "20", &err),
+              err);
+    assert_ok(weir_config_set(config, "session.timeout.ms", session_ms, &err),
+              err);
+    spec.options = wr_config_options(config);
+    assert_ok(wr_consumer_new(&spec, &consumer, &err), err);
+    assert_ok(wr_consumer_subscribe(consumer, "t", &err), err);
+    return consumer;
+}
+
+/* What a static member is told that is fenced so long after it joined. */
+static enum weir_status fenced_after(const char *session_ms, int64_t after_ms)
+{
+    const int fenced = ERROR_FENCED_INSTANCE;
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    struct wr_consumer *consumer = join("me", session_ms);
+    int64_t joined = wr_mono_ms();
+    while ((given < 2 || wr_mono_ms() - joined <= after_ms) &&
+           wr_mono_ms() < until) {
+        poll_once(consumer);
+    }
+    assert_int_equal(given, 2);
+    mock_cluster_fail(cluster, API_HEARTBEAT, &fenced, 1);
+    while (problem.status == WEIR_OK && wr_mono_ms() < until) {
+        poll_once(consumer);
+    }
+    wr_consumer_free(consumer);
+    return problem.status;
+}
+
+/* What was given waits to be begun: the thread must not sleep on it. */
+static void a_poll_after_a_rebalance_does_not_wait(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = join(NULL, "30000");
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    size_t n = 0;
+    while (given == 0 && wr_mono_ms() < until) {
+        wr_consumer_poll(consumer, 0, 100, &n);
+    }
+    assert_int_equal(given, 2);
+    int64_t began = wr_mono_ms();
+    wr_consumer_poll(consumer, WAIT_MS, 100, &n);
+    assert_true(wr_mono_ms() - began < WAIT_MS / 2);
+    wr_consumer_free(consumer);
+}
+
+static void a_member_fenced_within_its_session_has_met_another(void **state)
+{
+    (void)state;
+    assert_int_equal(fenced_after("30000", 0), WEIR_E_EXISTS);
+    assert_non_null(strstr(problem.text, "group.instance.id 'me'"));
+}
+
+static void a_member_fenced_after_its_session_joins_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(fenced_after("4000", 4100), WEIR_E_FENCED);
+}
+
+/* Closing alone would keep its partitions for a session. */
+static void a_static_member_can_leave(void **state)
+{
+    (void)state;
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    struct wr_consumer *consumer = join("me", "30000");
+    while (given < 2 && wr_mono_ms() < until) {
+        poll_once(consumer);
+    }
+    assert_int_equal(given, 2);
+    revoked = 0;
+    assert_true(wr_consumer_leave(consumer));
+    assert_int_equal(revoked, 2);
+    wr_consumer_free(consumer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_poll_after_a_rebalance_does_not_wait),
+        T(a_member_fenced_within_its_session_has_met_another),
+        T(a_member_fenced_after_its_session_joins_anew),
+        T(a_static_member_can_leave)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
