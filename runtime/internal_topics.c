@@ -170,7 +170,7 @@ static enum weir_status wait_for(struct wr_admin *admin,
     int64_t until = wr_mono_ms() + MADE_TIMEOUT_MS;
     size_t seen = 0;
     while (seen < count) {
-        struct wr_cluster_topics now = {NULL, 0};
+        struct wr_cluster_topics now = {NULL, 0, NULL};
         enum weir_status status =
             wr_admin_topics(admin, ASK_TIMEOUT_MS, &now, err);
         if (status != WEIR_OK) {
@@ -235,7 +235,7 @@ wr_internal_topics_prepare(struct wr_admin *admin, const struct wr_plan *plan,
                            struct wr_cluster_topics *out_topics,
                            struct wr_layout *out_layout, struct weir_error *err)
 {
-    struct wr_cluster_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0, NULL};
     struct wr_layout layout = {0};
     size_t count = 0;
     struct wr_missing_topic *missing =

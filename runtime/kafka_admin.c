@@ -103,7 +103,8 @@ void wr_cluster_topics_done(struct wr_cluster_topics *topics)
         free(topics->items[i].name);
     }
     free(topics->items);
-    *topics = (struct wr_cluster_topics){NULL, 0};
+    free(topics->cluster);
+    *topics = (struct wr_cluster_topics){NULL, 0, NULL};
 }
 
 static struct wr_cluster_topic *
@@ -148,7 +149,7 @@ enum weir_status wr_cluster_topics_put(struct wr_cluster_topics *topics,
 static enum weir_status keep_topics(const struct rd_kafka_metadata *metadata,
                                     struct wr_cluster_topics *out)
 {
-    struct wr_cluster_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0, NULL};
     topics.items =
         calloc((size_t)metadata->topic_cnt + 1, sizeof(*topics.items));
     if (!topics.items) {
@@ -173,6 +174,20 @@ static enum weir_status keep_topics(const struct rd_kafka_metadata *metadata,
     return WEIR_OK;
 }
 
+/* The metadata that just came has it already. */
+static enum weir_status keep_cluster(struct wr_admin *admin, int timeout_ms,
+                                     struct wr_cluster_topics *topics)
+{
+    char *id = rd_kafka_clusterid(admin->rk, timeout_ms);
+    topics->cluster = id ? strdup(id) : NULL;
+    bool lost = id && !topics->cluster;
+    rd_kafka_mem_free(admin->rk, id);
+    if (lost) {
+        wr_cluster_topics_done(topics);
+    }
+    return lost ? WEIR_E_NOMEM : WEIR_OK;
+}
+
 enum weir_status wr_admin_topics(struct wr_admin *admin, int timeout_ms,
                                  struct wr_cluster_topics *out,
                                  struct weir_error *err)
@@ -186,6 +201,9 @@ enum weir_status wr_admin_topics(struct wr_admin *admin, int timeout_ms,
     }
     enum weir_status status = keep_topics(metadata, out);
     rd_kafka_metadata_destroy(metadata);
+    if (status == WEIR_OK) {
+        status = keep_cluster(admin, timeout_ms, out);
+    }
     return status == WEIR_OK ? WEIR_OK
                              : weir_fail(err, status, "topics: out of memory");
 }

@@ -21,6 +21,7 @@ struct wr_cluster_topic {
 struct wr_cluster_topics {
     struct wr_cluster_topic *items;
     size_t count;
+    char *cluster; /* its id, owned; NULL: it tells none */
 };
 
 /** Makes the client; contacts nobody yet. *out is given: wr_admin_free().
@@ -31,8 +32,8 @@ WEIR_MUST_CHECK enum weir_status wr_admin_new(const struct wr_options *options,
                                               struct weir_error *err);
 void wr_admin_free(struct wr_admin *admin);
 
-/** All topics; creates none. Errors: WEIR_E_UNREACHABLE or WEIR_E_TIMEOUT
- * naming the address; WEIR_E_KAFKA. */
+/** All topics, and whose they are; creates none. Errors: WEIR_E_UNREACHABLE or
+ * WEIR_E_TIMEOUT naming the address; WEIR_E_KAFKA. */
 WEIR_MUST_CHECK enum weir_status wr_admin_topics(struct wr_admin *admin,
                                                  int timeout_ms,
                                                  struct wr_cluster_topics *out,

@@ -149,7 +149,8 @@ static enum weir_status make_state(struct wr_task *task, struct weir_error *err)
                                           .stores = specs,
                                           .store_count = (int)sub->store_count,
                                           .hooks = &hooks,
-                                          .rebuild_corrupt = true};
+                                          .rebuild_corrupt = true,
+                                          .cluster = task->env.cluster};
         int n = snprintf(dir, sizeof(dir), "%s/%s", task->env.state_dir,
                          task->name);
         s = n > 0 && (size_t)n < sizeof(dir)

@@ -61,6 +61,7 @@ struct wr_input {
 struct wr_task_env {
     const char *application_id;
     const char *state_dir;            /* <state.dir>/<application.id> */
+    const char *cluster;              /* its id; NULL: not known */
     const struct wr_options *options; /* runtime/config.h's table */
     struct wr_store_env *stores;
     struct wr_collector *collector;

@@ -301,6 +301,7 @@ static enum weir_status step_open(struct wr_worker *worker,
     struct wr_task_env env = worker->task_env;
     int64_t began_ns = wr_mono_ns();
     env.changelog_slot_base = t->slot_base;
+    env.cluster = worker->env->topics->cluster;
     enum weir_status status = wr_task_new(worker->env->plan, t->id.subtopology,
                                           t->id.partition, &env, &t->task, err);
     if (status != WEIR_OK) {

@@ -90,6 +90,10 @@ enum weir_status wr_state_base_open(struct wr_task_state *state, bool make,
     if (state->rocks || (!make && !wr_rocks_exists(state->db_path))) {
         return WEIR_OK;
     }
+    enum weir_status s = wr_state_cluster_note(state, err);
+    if (s != WEIR_OK) {
+        return s;
+    }
     const char **names = calloc((size_t)state->store_count + 1, sizeof(*names));
     if (!names) {
         return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->db_path);
@@ -97,8 +101,8 @@ enum weir_status wr_state_base_open(struct wr_task_state *state, bool make,
     for (int i = 0; i < state->store_count; i++) {
         names[i] = state->stores[i].based ? state->stores[i].spec->name : NULL;
     }
-    enum weir_status s = wr_rocks_open(state->env->rocks, state->db_path, names,
-                                       state->store_count, &state->rocks, err);
+    s = wr_rocks_open(state->env->rocks, state->db_path, names,
+                      state->store_count, &state->rocks, err);
     free(names);
     bool first = !state->rocks_failed && !make;
     for (int i = 0; i < state->store_count && s == WEIR_OK; i++) {

@@ -8,6 +8,9 @@
  *   <dir>/.corrupt   text of a damage found while running; the next open takes
  *                    the base for damaged without having to find it again
  *   <dir>/rocksdb.corrupt   the last base that was moved aside
+ *   <dir>/.cluster   id of the cluster that has the base's changelogs: offsets
+ *                    mean nothing in another one, so a base without its cluster
+ *                    is removed
  *
  * A commit walks the entries of the interval once: current becomes committed,
  * and what has a base becomes dirty. An abort walks the same list and frees. */
@@ -22,6 +25,7 @@
 #define DOWN_EVERY_MS INT64_C(30000)
 #define RETRY_MS      INT64_C(1000)
 #define PREFETCH      8u
+#define CLUSTER_MAX   256u
 
 /* ---- errors ------------------------------------------------------- */
 
@@ -163,11 +167,62 @@ static enum weir_status base_aside(struct wr_task_state *state,
     return s;
 }
 
+enum weir_status wr_state_cluster_note(struct wr_task_state *state,
+                                       struct weir_error *err)
+{
+    if (!state->cluster || state->cluster_noted) {
+        return WEIR_OK;
+    }
+    char *path;
+    if (!state_path(state, ".cluster", &path)) {
+        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
+    }
+    enum weir_status s = wr_file_replace(path, weir_text(state->cluster), err);
+    state->cluster_noted = s == WEIR_OK;
+    free(path);
+    return s;
+}
+
+/* Removes the base when its changelogs are those of another cluster. One that
+ * says nothing of its cluster is taken for this one's. */
+static enum weir_status base_foreign(struct wr_task_state *state,
+                                     struct weir_error *err)
+{
+    if (!state->cluster || !wr_rocks_exists(state->db_path)) {
+        return WEIR_OK;
+    }
+    char *path;
+    if (!state_path(state, ".cluster", &path)) {
+        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
+    }
+    struct wr_buf text;
+    wr_buf_init(&text, CLUSTER_MAX);
+    enum weir_status s = wr_file_read(path, &text, err);
+    free(path);
+    if (s == WEIR_E_NOTFOUND) {
+        s = WEIR_OK;
+    } else if (s == WEIR_OK || s == WEIR_E_TOOBIG) {
+        const char *noted = s == WEIR_OK ? wr_buf_text(&text) : "";
+        state->cluster_noted = strcmp(noted, state->cluster) == 0;
+        s = WEIR_OK;
+        if (!state->cluster_noted) {
+            state->rebuilt.status = WEIR_E_INCOMPATIBLE;
+            weir_fail(&state->rebuilt, WEIR_E_INCOMPATIBLE,
+                      "%s was of cluster '%s' and is removed; its stores are "
+                      "rebuilt from their changelogs in cluster '%s'",
+                      state->db_path, noted, state->cluster);
+            s = wr_remove_all(state->db_path, err);
+        }
+    }
+    wr_buf_done(&text);
+    return s;
+}
+
 static enum weir_status base_open(struct wr_task_state *state,
                                   bool rebuild_corrupt, struct weir_error *err)
 {
-    enum weir_status s = WEIR_OK;
-    if (wr_rocks_exists(state->db_path)) {
+    enum weir_status s = base_foreign(state, err);
+    if (s == WEIR_OK && wr_rocks_exists(state->db_path)) {
         s = corrupt_noted(state, err);
     }
     if (s == WEIR_OK) {
@@ -245,6 +300,7 @@ enum weir_status wr_task_state_open(struct wr_store_env *env,
     struct weir_error why = {0};
     state->env = env;
     state->hooks = *spec->hooks;
+    state->cluster = spec->cluster;
     state->lock_fd = -1;
     state->down_ms = -1;
     state->stores =

@@ -129,7 +129,9 @@ struct wr_task_state {
     struct wr_store_env *env;
     char *dir; /* NULL: nothing touches the disk */
     char *db_path;
-    int lock_fd; /* -1: none */
+    const char *cluster; /* lent; NULL: not known */
+    bool cluster_noted;  /* .cluster says so */
+    int lock_fd;         /* -1: none */
     struct wr_store_hooks hooks;
     struct wr_rocks *rocks; /* NULL: no base yet, or none wanted */
     bool rocks_failed;      /* refuses writes until it is opened again */
@@ -137,13 +139,18 @@ struct wr_task_state {
     int64_t down_ms;        /* when dirty entries last went down; -1: not yet */
     int64_t retry_ms;       /* no write-down before */
     struct weir_error error;   /* of the last failed store call */
-    struct weir_error rebuilt; /* why the base was moved aside */
+    struct weir_error rebuilt; /* why the base was not kept */
     int store_count;
     struct weir_store *stores; /* store_count of them */
 };
 
 /* ---- state.c ------------------------------------------------------------- */
 
+/** Notes on disk which cluster has the changelogs of the base that is made or
+ * kept; does nothing when that is noted already or not known. Errors: as
+ * wr_file_replace. */
+WEIR_MUST_CHECK enum weir_status
+wr_state_cluster_note(struct wr_task_state *state, struct weir_error *err);
 /** Notes in the state why a store call failed, prefixed with the store's name;
  *  corruption is also marked on disk, so that the next open sees it. */
 enum weir_status wr_store_failed(struct weir_store *store,

@@ -70,6 +70,10 @@ struct wr_task_state_spec {
     int store_count;
     const struct wr_store_hooks *hooks; /* copied; its members may be NULL */
     bool rebuild_corrupt; /* start empty when the folder is damaged */
+    /** Id of the cluster that has the changelogs, lent for the state's life:
+     * what the folder has from another one is removed. NULL: not known,
+     * whatever the folder has will do. */
+    const char *cluster;
 };
 
 /** Opens (or makes) the state directory `spec->dir` of a task, takes its lock,
@@ -91,9 +95,9 @@ struct weir_store *wr_task_state_store(struct wr_task_state *state, int index);
 /** Text and status of the last store call that failed; weir_store_* themselves
  *  return a status only. Lent; overwritten by the next failure. */
 const struct weir_error *wr_task_state_error(const struct wr_task_state *state);
-/** Why damaged state was moved aside at open, for the log; NULL when it was
- * not. Its stores then restore from offset 0; those without a changelog are
- * empty. */
+/** Why state was removed or moved aside at open (it is damaged, or of another
+ * cluster), for the log; NULL when it was not. Its stores then restore from
+ * offset 0; those without a changelog are empty. */
 const char *wr_task_state_rebuilt(const struct wr_task_state *state);
 
 /** Bytes in the uncommitted layers, caches included: the task commits early

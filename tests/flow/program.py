@@ -556,6 +556,39 @@ def test_damaged_store():
         contains(pool.stop(), os.path.basename(sst), "the next start rebuilds it", "state-rebuilt")
 
 
+def test_another_cluster():
+    """State of one cluster is never read as that of another, whatever offsets the two have come to."""
+    keys = [f"k{i}" for i in range(30)]
+    with Here() as h:
+        h.path("c.lua", COUNT)
+        clusters = []
+        for name in ("one", "two"):
+            os.mkdir(h.path(name))
+            b = Broker(h.path(name))
+            h.started.append(b)
+            clusters.append(b.address)
+
+        def rows():
+            return h.consume("out", "--value-type", "int64").splitlines()
+
+        def count(cluster, these):
+            h.bus = clusters[cluster]
+            if "texts" not in weir("topic", "list", "-b", h.bus)[0]:
+                h.topics("texts", "out", partitions="1")
+            due = len(rows()) + len(these)
+            h.produce("texts", "".join(f"{k}:v\n" for k in these), "-K", ":")
+            pool = h.run(h.path("c.lua"))
+            wait_for("the counts", lambda: len(rows()) == due)
+            pool.stop()
+            return pool.log()
+
+        assert "state-rebuilt" not in count(0, keys[:10])
+        count(1, keys)
+        contains(count(0, keys[:5]), "event=state-rebuilt", "was of cluster", "is removed")
+        count(1, ["k2", "k9"])  # the state is at an offset that this cluster has, too
+        assert rows()[-2:] == ["k2\t2", "k9\t2"], rows()[-2:]
+
+
 def test_reader_leaves():
     """A reader that has enough (`| head -1`) ends `weir consume` in silence."""
     with Here() as h:

@@ -5,7 +5,7 @@ static void topics_and_their_partitions_are_listed(void **state)
 {
     (void)state;
     struct wr_admin *admin = NULL;
-    struct wr_cluster_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0, NULL};
     assert_int_equal(mock_cluster_topic(cluster, "another", 5), 0);
     assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
               err);
@@ -15,6 +15,8 @@ static void topics_and_their_partitions_are_listed(void **state)
     assert_int_equal(wr_cluster_topics_partitions(&topics, "no"), -1);
     assert_int_equal(wr_cluster_topics_put(&topics, "no", 3), WEIR_OK);
     assert_int_equal(wr_cluster_topics_partitions(&topics, "no"), 3);
+    assert_non_null(topics.cluster);
+    assert_true(topics.cluster[0] != '\0');
     wr_cluster_topics_done(&topics);
     wr_admin_free(admin);
 }
@@ -23,7 +25,7 @@ static void an_unreachable_broker_is_named(void **state)
 {
     (void)state;
     struct wr_admin *admin = NULL;
-    struct wr_cluster_topics topics = {NULL, 0};
+    struct wr_cluster_topics topics = {NULL, 0, NULL};
     assert_ok(weir_config_set(config, "bootstrap.servers", "127.0.0.1:1", &err),
               err);
     assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),

@@ -23,6 +23,7 @@ struct fixture {
     struct wr_task_state *state;
     const struct weir_store_spec *specs[FIXTURE_STORES_MAX];
     int store_count;
+    const char *cluster; /* whose state this is; NULL: not said */
     struct wr_store_hooks hooks;
     struct wr_buf trace; /* "log counts a=1@5\n", "out counts a=1<-null@5\n" */
     int64_t now_ms;      /* what the timestamp hook says */
@@ -115,6 +116,7 @@ static inline void fixture_add(struct fixture *f,
 static inline struct wr_task_state_spec fixture_spec(struct fixture *f)
 {
     return (struct wr_task_state_spec){.dir = f->dir,
+                                       .cluster = f->cluster,
                                        .stores = f->specs,
                                        .store_count = f->store_count,
                                        .hooks = &f->hooks};

@@ -294,6 +294,33 @@ static void a_state_without_a_directory_lives_in_memory(void **state)
     assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
 }
 
+/* Closes the state and opens it for a cluster; where the rows then begin. */
+static int64_t restore_from_in(struct fixture *f, const char *cluster)
+{
+    fixture_close(f, true);
+    f->cluster = cluster;
+    fixture_open(f);
+    return wr_store_restore_from(f->state, ROWS);
+}
+
+static void state_of_another_cluster_is_not_taken(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, false);
+    /* what says nothing of its cluster is taken for this one's, from now on */
+    assert_int_equal(restore_from_in(f, "here"), 1000);
+    assert_int_equal(restore_from_in(f, "here"), 1000);
+    assert_null(wr_task_state_rebuilt(f->state));
+    assert_int_equal(restore_from_in(f, "there"), 0);
+    assert_string_equal(must_get(fixture_store(f, ROWS), "key-7"), "null");
+    const char *why = wr_task_state_rebuilt(f->state);
+    assert_non_null(strstr(why, "of cluster 'here'"));
+    assert_non_null(strstr(why, "in cluster 'there'"));
+    fill(f, false);
+    assert_int_equal(restore_from_in(f, "there"), 2000);
+    assert_int_equal(restore_from_in(f, "here"), 0);
+}
+
 static void names_must_differ(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +350,7 @@ int main(void)
         TEST(a_truncated_table_is_found),
         TEST(a_flipped_block_is_found_when_it_is_read),
         TEST(a_state_without_a_directory_lives_in_memory),
+        TEST(state_of_another_cluster_is_not_taken),
         TEST(names_must_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
