@@ -326,8 +326,8 @@ static enum weir_status guard(const char **io_name, const char **value,
     if (why) {
         return weir_fail(err, WEIR_E_CONFIG, "option '%.200s' %s", name, why);
     }
-    if (strncmp(name, "topic.", 6) == 0 && name[6]) {
-        return WEIR_OK; /* a configuration of internal topics: the broker's */
+    if (wr_config_topic_property(name)) {
+        return WEIR_OK; /* the broker's to judge */
     }
     const char *bare = without_prefix(name);
     if (bare && table_row(bare)) {
@@ -422,6 +422,16 @@ int64_t wr_config_commit_interval_ms(const struct wr_options *options)
     return wr_config_exactly_once(options) ? 100 : 30000;
 }
 
+const char *wr_config_topic_property(const char *name)
+{
+    static const char prefix[] = "topic.";
+    size_t n = sizeof(prefix) - 1;
+    return strncmp(name, prefix, n) == 0 && name[n] &&
+                   !wr_kafka_property_known(name)
+               ? name + n
+               : NULL;
+}
+
 const char *wr_config_client_property(const char *name,
                                       enum wr_client_kind kind)
 {
@@ -436,7 +446,7 @@ const char *wr_config_client_property(const char *name,
             return name + strlen(prefix);
         }
     }
-    bool other = without_prefix(name) || strncmp(name, "topic.", 6) == 0;
+    bool other = without_prefix(name) || wr_config_topic_property(name);
     return other || table_row(name) ? NULL : name;
 }
 

@@ -44,6 +44,10 @@ enum wr_client_kind {
     WR_CLIENT_PRODUCER, /* bare names, producer. */
     WR_CLIENT_ADMIN     /* bare names, admin. */
 };
+/** The name of an internal topic's configuration that an option "topic.NAME"
+ *  sets, NULL for any other option: librdkafka has properties that begin like
+ *  that (topic.metadata.refresh.interval.ms). Points into name. Thread: any. */
+const char *wr_config_topic_property(const char *name);
 /** The librdkafka name that a set name means for a client of that kind, or NULL
  *  when it is no client property or one of another kind. Points into `name`. */
 const char *wr_config_client_property(const char *name,

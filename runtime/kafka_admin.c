@@ -303,8 +303,9 @@ static void set_configs(struct wr_admin *admin, rd_kafka_NewTopic_t *topic,
     const char *name;
     const char *value;
     while (wr_options_next(admin->options, &cursor, &name, &value)) {
-        if (strncmp(name, "topic.", 6) == 0) {
-            set_config(topic, name + 6, value);
+        const char *property = wr_config_topic_property(name);
+        if (property) {
+            set_config(topic, property, value);
         }
     }
     for (const char *const *t = spec->config_texts; t && *t; t++) {

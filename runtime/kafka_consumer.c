@@ -30,6 +30,7 @@
  * A record's owner is its rd_kafka_message_t. Few records have headers; those
  * that do get a block with the array of weir_header in it, and the owner is the
  * block's address plus one, which no message can have. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "runtime/kafka_client.h"
 #include "runtime/kafka_consumer_state.h"
@@ -40,6 +41,7 @@
 #define BATCHES_ARE_SAFE 0x02010000
 #define NUDGE_PART       4 /* of a limit of the queue */
 #define CALL_TIMEOUT_MS  10000
+#define TELL_EVERY_MS    30000
 #define HEADER_COUNT_MAX 10000
 #define PARTITION_MAX    1000000
 
@@ -69,10 +71,25 @@ static const struct wr_client_setting restore_defaults[] = {
     {"queued.max.messages.kbytes", "16384"},
     {NULL, NULL}};
 
+/* librdkafka tells once a second which partitions it cannot find; a line now
+ * and then is enough. */
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         wr_consumer_tell_fatal(opaque);
+        return;
+    }
+    struct wr_consumer *consumer = opaque;
+    int64_t now_ms = wr_mono_ms();
+    if (wr_kafka_status(code) == WEIR_E_NOTFOUND &&
+        now_ms >= consumer->tell_ms) {
+        consumer->tell_ms = now_ms + TELL_EVERY_MS;
+        wr_log(
+            WR_WARN, "kafka", "input gone",
+            "client=%s reason=\"%s\" remedy=\"stop the application before an "
+            "input is deleted; one that is made again is read from the old "
+            "offset on\"",
+            rd_kafka_name(rk), reason);
         return;
     }
     wr_log(WR_DEBUG, "kafka", "consumer", "client=%s reason=\"%s\"",

@@ -33,6 +33,7 @@ struct wr_consumer {
     size_t topic_last;     /* index of the last hit */
     int64_t session_ms;    /* session.timeout.ms */
     int64_t subscribed_ms; /* when; 0: not yet */
+    int64_t tell_ms;       /* monotonic: not before, of a topic that is gone */
     char instance_id[600];
     bool answered;     /* the running rebalance was answered with an assign */
     atomic_bool woken; /* do not wait; the queue's own mark is used up by

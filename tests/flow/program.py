@@ -640,6 +640,20 @@ def test_broker_silent():
         pool.stop()
 
 
+def test_input_deleted():
+    """An input topic that is deleted while it is read is named in the log; the pool goes on and stops as asked."""
+    with Here() as h:
+        h.broker()
+        h.topics("lines", "word-counts", partitions="1")
+        pool = h.run(WORD_COUNT, "-X", "topic.metadata.propagation.max.ms=100", "-X", "topic.metadata.refresh.interval.ms=200")
+        pool.says("event=running")
+        h.produce("lines", "a\n")
+        wait_for("a count", lambda: "a\t1" in h.consume("word-counts", "--value-type", "int64"))
+        weir("topic", "delete", "lines", "--yes", "-b", h.bus)
+        pool.says(r'level=warn .*event="input gone" .*lines \[0\].* does not exist')
+        pool.stop()
+
+
 def test_included_broker():
     """Without bootstrap.servers the included broker runs beside the pool, is restarted, and keeps its data."""
     with Here() as h:

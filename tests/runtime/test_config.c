@@ -186,6 +186,15 @@ static void prefixes_choose_the_client(void **state)
     assert_null(wr_config_client_property("consumer.x", WR_CLIENT_PRODUCER));
     assert_null(wr_config_client_property("poll.ms", WR_CLIENT_CONSUMER));
     assert_null(wr_config_client_property("topic.x", WR_CLIENT_CONSUMER));
+    assert_string_equal(wr_config_topic_property("topic.x"), "x");
+    /* begins like one, and is not */
+    assert_null(wr_config_topic_property("topic.metadata.refresh.interval.ms"));
+    assert_string_equal(
+        wr_config_client_property("topic.metadata.refresh.interval.ms",
+                                  WR_CLIENT_CONSUMER),
+        "topic.metadata.refresh.interval.ms");
+    assert_null(wr_config_topic_property("topic."));
+    assert_null(wr_config_topic_property("client.id"));
 }
 
 int main(void)
