@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define HEADERS_MAX 256
+#define EMITS_MAX   1000000     /* of one call, walks over stores aside */
 #define TIMERS_MAX  1000        /* of one instance */
 #define TIMER_MAGIC 0x77746d72u /* "wtmr" */
 
@@ -57,6 +58,19 @@ static void read_headers(lua_State *L, int index,
     record->header_count = count;
 }
 
+static int64_t check_timestamp(lua_State *L)
+{
+    int is_integer;
+    int64_t ms = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer) {
+        luaL_error(L,
+                   "emit: 'timestamp' must be whole milliseconds since 1970, "
+                   "not %s",
+                   luaL_tolstring(L, -1, NULL));
+    }
+    return ms;
+}
+
 /* The table at index 4; returns the child to emit to, or NULL. */
 static const char *read_emit_options(lua_State *L,
                                      struct wr_lua_instance *instance,
@@ -68,7 +82,7 @@ static const char *read_emit_options(lua_State *L,
         const char *field =
             lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         if (strcmp(field, "timestamp") == 0) {
-            record->timestamp_ms = luaL_checkinteger(L, -1);
+            record->timestamp_ms = check_timestamp(L);
         } else if (strcmp(field, "headers") == 0) {
             read_headers(L, lua_gettop(L), instance, record);
         } else if (strcmp(field, "to") == 0) {
@@ -86,9 +100,23 @@ static const char *read_emit_options(lua_State *L,
     return to;
 }
 
+/* What goes downstream is not the script's time, so that the watch would never
+ * end a loop that emits. A walk over a store ends by itself and may emit as
+ * many as it has. */
+static void check_emits(lua_State *L, struct wr_lua_instance *instance)
+{
+    if (!instance->iterators && ++instance->emitted > EMITS_MAX) {
+        luaL_error(L,
+                   "emit: more than %d records in one call; does the loop "
+                   "end?",
+                   EMITS_MAX);
+    }
+}
+
 static int context_emit(lua_State *L)
 {
     struct wr_lua_instance *instance = self(L);
+    check_emits(L, instance);
     const struct wr_lua_node *node = instance->node;
     struct wr_lua_place key = {"emit", "was given", "key", node->how};
     struct wr_lua_place value = {"emit", "was given", "value", node->how};

@@ -180,7 +180,9 @@ static enum weir_status run_script(const struct wr_lua_host *host,
     status = wr_lua_call(lua, load_body, host->path);
     lua->build = NULL;
     if (status != WEIR_OK) {
-        (void)weir_fail(err, status, "%s", lua->error);
+        bool placed = strstr(lua->error, host->path) != NULL;
+        (void)weir_fail(err, status, "%s%s%s", placed ? "" : host->path,
+                        placed ? "" : ": ", lua->error);
         wr_lua_unwatch(lua);
         wr_lua_free(lua);
         return status;

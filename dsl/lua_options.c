@@ -234,6 +234,12 @@ void wr_lua_read_options(lua_State *L, int index, const char *verb,
     *out = (struct wr_lua_options){0};
     struct reading r = {L, verb, NULL, index, out};
     enum wr_lua_type type;
+    if (!lua_isnone(L, index + 1)) {
+        luaL_error(L,
+                   "%s: something comes after the options; give one table, as "
+                   "in {name = \"x\", ...}",
+                   verb);
+    }
     if (lua_isnoneornil(L, index)) {
         return;
     }

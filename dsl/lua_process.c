@@ -218,10 +218,13 @@ enum weir_status wr_lua_run_instance(struct wr_lua_instance *instance,
                                      int (*body)(lua_State *), void *argument)
 {
     struct weir_context *outer = instance->ctx;
+    int emitted = instance->emitted;
     instance->ctx = ctx;
+    instance->emitted = 0;
     enum weir_status status = wr_lua_run(ctx, "process", body, argument);
     wr_lua_close_iterators(instance);
     instance->ctx = outer;
+    instance->emitted = emitted;
     return status;
 }
 

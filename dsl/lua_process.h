@@ -40,6 +40,7 @@ struct wr_lua_instance {
     struct weir_context *ctx;          /* NULL outside callbacks */
     const struct weir_record *record;  /* NULL in timers, open and close */
     int64_t now_ms;                    /* timestamp of what is emitted */
+    int emitted;                       /* by this callback, see EMITS_MAX */
     int context;                       /* registry: ctx */
     struct wr_lua_iterator *iterators; /* open ones */
     struct wr_lua_timer *timers;

@@ -261,10 +261,12 @@ void wr_lua_compile(lua_State *L, const char *path, const char *chunk)
 {
     struct wr_lua_source *source = read_source(L, path, chunk);
     struct weir_bytes text = wr_buf_view(&source->text);
-    /* A first line such as #!/usr/bin/env weir is for the shell. */
-    size_t skip = 0;
-    while (text.len > 0 && text.data[0] == '#' && skip < text.len &&
-           text.data[skip] != '\n') {
+    /* Some editors begin a file with a byte order mark; a first line such as
+     * #!/usr/bin/env weir is for the shell. */
+    size_t skip =
+        text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    bool for_shell = skip < text.len && text.data[skip] == '#';
+    while (for_shell && skip < text.len && text.data[skip] != '\n') {
         skip++;
     }
     lua_pushfstring(L, "@%s", chunk);

@@ -32,18 +32,6 @@ static struct store_ref self(lua_State *L)
                               &instance->node->process->stores[object->store]};
 }
 
-/* A failure of the store itself ends the call; the context has no text for it.
- */
-static void must(lua_State *L, const struct store_ref *s,
-                 enum weir_status status)
-{
-    if (status != WEIR_OK) {
-        wr_lua_must(L, weir_context_fail(s->instance->ctx, status,
-                                         "store '%s': %s", s->spec->name,
-                                         weir_status_text(status)));
-    }
-}
-
 static struct weir_bytes take(lua_State *L, int index,
                               const struct store_ref *s, bool is_key)
 {
@@ -65,7 +53,7 @@ static int store_get(lua_State *L)
 {
     struct store_ref s = self(L);
     struct weir_bytes value = WEIR_NULL;
-    must(L, &s, weir_store_get(s.store, take(L, 2, &s, true), &value));
+    wr_lua_must(L, weir_store_get(s.store, take(L, 2, &s, true), &value));
     wr_lua_push(L, s.spec->value, value);
     return 1;
 }
@@ -74,7 +62,7 @@ static int store_put(lua_State *L)
 {
     struct store_ref s = self(L);
     struct weir_bytes key = take(L, 2, &s, true);
-    must(L, &s, weir_store_put(s.store, key, take(L, 3, &s, false)));
+    wr_lua_must(L, weir_store_put(s.store, key, take(L, 3, &s, false)));
     return 0;
 }
 
@@ -84,7 +72,7 @@ static int store_put_if_absent(lua_State *L)
     struct weir_bytes key = take(L, 2, &s, true);
     struct weir_bytes value = take(L, 3, &s, false);
     struct weir_bytes old = WEIR_NULL;
-    must(L, &s, weir_store_put_if_absent(s.store, key, value, &old));
+    wr_lua_must(L, weir_store_put_if_absent(s.store, key, value, &old));
     wr_lua_push(L, s.spec->value, old);
     return 1;
 }
@@ -92,7 +80,7 @@ static int store_put_if_absent(lua_State *L)
 static int store_delete(lua_State *L)
 {
     struct store_ref s = self(L);
-    must(L, &s, weir_store_delete(s.store, take(L, 2, &s, true)));
+    wr_lua_must(L, weir_store_delete(s.store, take(L, 2, &s, true)));
     return 0;
 }
 
@@ -160,8 +148,7 @@ static int iterator_next(lua_State *L)
         wr_lua_push(L, spec->value, value);
         return 2;
     }
-    struct store_ref s = {instance, instance->stores[it->object.store], spec};
-    must(L, &s, weir_iterator_status(it->iterator));
+    wr_lua_must(L, weir_iterator_status(it->iterator));
     close_one(it);
     return 0;
 }
@@ -194,7 +181,8 @@ static int range(lua_State *L, const struct store_ref *s,
     static const char *const orders[] = {"forward", "reverse", NULL};
     bool reverse = luaL_checkoption(L, order, "forward", orders) == 1;
     struct wr_lua_iterator *it = new_iterator(L);
-    must(L, s, weir_store_range(s->store, from, to, reverse, &it->iterator));
+    wr_lua_must(L,
+                weir_store_range(s->store, from, to, reverse, &it->iterator));
     return return_iterator(L, it);
 }
 
@@ -219,7 +207,7 @@ static int store_prefix(lua_State *L)
     struct store_ref s = self(L);
     struct weir_bytes prefix = take(L, 2, &s, true);
     struct wr_lua_iterator *it = new_iterator(L);
-    must(L, &s, weir_store_prefix(s.store, prefix, &it->iterator));
+    wr_lua_must(L, weir_store_prefix(s.store, prefix, &it->iterator));
     return return_iterator(L, it);
 }
 

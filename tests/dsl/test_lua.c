@@ -139,6 +139,10 @@ static void options_of_the_wrong_kind_are_told(void **state)
                      "'value' must be a type such as weir.text, not a string");
     assert_load_says("app:stream('in'):repartition{partitions = 0}",
                      "from 1 to 100000");
+    assert_load_says("app:stream('in'):repartition('r', {partitions = 5})",
+                     "repartition: something comes after the options");
+    assert_load_says("app:stream('in'):group_by_key():count('c', 'd')",
+                     "count: something comes after the options");
     assert_load_says("app:stream('in'):to('out', weir.json)",
                      "the stream's values are bytes, not json");
     assert_load_says("app:stream('a', weir.json):merge(app:stream 'b')",

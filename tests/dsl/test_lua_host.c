@@ -93,6 +93,17 @@ static void assert_load_says(const char *text, const char *says)
     }
 }
 
+static void marks_before_a_script_are_skipped(void **state)
+{
+    (void)state;
+    assert_load_says("\xef\xbb\xbf"
+                     "error 'read'",
+                     "bad.lua:1: read");
+    assert_load_says("\xef\xbb\xbf#!/usr/bin/env weir\nerror 'read'",
+                     "bad.lua:2: read");
+    assert_load_says("#!/usr/bin/env weir\nerror 'read'", "bad.lua:2: read");
+}
+
 static void modules_elsewhere_are_not(void **state)
 {
     (void)state;
@@ -102,6 +113,9 @@ static void modules_elsewhere_are_not(void **state)
     assert_load_says(BEGIN "require '../etc/passwd'", "there is no");
     assert_load_says(BEGIN "require '..'", "there is no");
     assert_load_says(BEGIN "require '/etc/passwd'", "there is no");
+    assert_load_says("local t = {} for i = 1, 1e9 do t[i] = i end",
+                     "bad.lua: not enough memory");
+    assert_load_says("\x1bLua", "bad.lua: ");
     write_file("broken.lua", "return =");
     assert_load_says(BEGIN "require 'broken'", "broken.lua:1: unexpected");
 }
@@ -181,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modules_are_found_beside_the_script),
+        cmocka_unit_test(marks_before_a_script_are_skipped),
         cmocka_unit_test(modules_elsewhere_are_not),
         cmocka_unit_test(a_script_that_builds_by_chance_is_refused),
         cmocka_unit_test(every_thread_has_its_own_state),

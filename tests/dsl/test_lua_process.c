@@ -155,6 +155,11 @@ static void mistakes_are_told(void **state)
     assert_process_says("ctx:emit(key, value, {to = 'nobody'})", "nobody");
     assert_process_says("ctx:emit(key, value, {time = 5})",
                         "unknown option 'time'");
+    assert_process_says("ctx:emit(key, value, {timestamp = 0 / 0})",
+                        "'timestamp' must be whole milliseconds");
+    assert_process_says(
+        "local t = {} for i = 1, 1025 do t[i] = {ctx.rows:scan()} end",
+        "1024 iterators are open");
     assert_process_says("ctx.total = 5", "ctx.total cannot be set");
     assert_process_says("ctx:every('5x', 'wall', print)",
                         "'5x' is no duration");

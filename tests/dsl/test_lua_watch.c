@@ -223,10 +223,46 @@ static void an_endless_iterator_of_results_ends(void **state)
     flow_close(&flow);
 }
 
+static void an_endless_loop_that_emits_ends(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    flow_open_lua(&flow, "app:stream('in', weir.text):process{each ="
+                         " function(ctx, v) while true do ctx:emit('k', v) end"
+                         " end}:filter(function() return false end):to 'out'");
+    flow_start(&flow, false);
+    assert_int_equal(flow_try_send(&flow, "in k v 1", &err), WEIR_E_LUA);
+    assert_non_null(strstr(err.text, "does the loop end?"));
+    flow_close(&flow);
+}
+
+static void a_walk_over_a_store_emits_all_it_has(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    flow_open_lua(&flow, "app:stream('in', weir.text):process{"
+                         "stores = {rows = weir.kv{memory = true}},"
+                         " each = function(ctx, v)"
+                         "   for i = 1, 100 do ctx.rows:put('k' .. i, v) end"
+                         "   for k in ctx.rows:scan() do"
+                         "     for i = 1, 10001 do ctx:emit(k, v) end end"
+                         " end}:filter(function() return false end):to 'out'");
+    flow_start(&flow, false);
+    enum weir_status status = flow_try_send(&flow, "in k v 1", &err);
+    if (status != WEIR_OK) {
+        fail_msg("%s", err.text);
+    }
+    flow_close(&flow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(endless_loops_end),
+        cmocka_unit_test(an_endless_loop_that_emits_ends),
+        cmocka_unit_test(a_walk_over_a_store_emits_all_it_has),
         cmocka_unit_test(pcall_does_not_hide_the_end),
         cmocka_unit_test(loops_of_c_functions_are_bounded),
         cmocka_unit_test(memory_is_bounded),
