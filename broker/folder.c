@@ -123,13 +123,20 @@ enum weir_status wr_folder_read_id(const char *dir,
     wr_buf_init(&text, 4096);
     (void)snprintf(path, sizeof(path), "%s/partition.metadata", dir);
     enum weir_status status = wr_file_read(path, &text, err);
+    if (status == WEIR_E_NOTFOUND) {
+        status = weir_fail(err, status,
+                           "%s: is missing; put it back from a copy, or copy "
+                           "that of another partition of the topic",
+                           path);
+    }
     if (status == WEIR_OK) {
         const char *line = strstr(wr_buf_text(&text), "topic_id:");
         if (!line || sscanf(line, "topic_id: %22[A-Za-z0-9_-]", id) != 1 ||
             strlen(id) != ID_TEXT || !id_decode(id, out)) {
             status = weir_fail(err, WEIR_E_CORRUPT,
-                               "%s: has no topic_id; put the line of another "
-                               "partition of the topic there",
+                               "%s: has no topic_id; put the file back from a "
+                               "copy, or take the line of another partition "
+                               "of the topic",
                                path);
         }
     }

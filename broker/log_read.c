@@ -85,6 +85,18 @@ static size_t whole_batches(const uint8_t *data, size_t len, int64_t limit)
     return end;
 }
 
+/* No offset of a log is left out: one that is, was in a file that somebody cut
+ * or removed. */
+static enum weir_status gap(const struct wr_segment *segment, int64_t offset,
+                            int64_t next, struct weir_error *err)
+{
+    return weir_fail(err, WEIR_E_CORRUPT,
+                     "offsets %" PRId64 " to %" PRId64
+                     " are missing before %s: a file was cut or removed; put "
+                     "it back from a copy, or read on behind that place",
+                     offset, next - 1, segment->log.path);
+}
+
 /* The first batch at or after `offset`, in whichever segment. *out_segment is
  * NULL when there is none. */
 static enum weir_status locate(struct wr_log *log, int64_t offset,
@@ -103,7 +115,9 @@ static enum weir_status locate(struct wr_log *log, int64_t offset,
         }
         if (out->position < segment->size) {
             *out_segment = segment;
-            return WEIR_OK;
+            return out->batch.base_offset <= offset
+                       ? WEIR_OK
+                       : gap(segment, offset, out->batch.base_offset, err);
         }
     }
     return WEIR_OK;

@@ -205,7 +205,8 @@ static enum weir_status load_folder(struct opening *opening, const char *name,
         wr_log_set_offline(log,
                            why.text[0] ? why.text : weir_status_text(status));
         wr_log(WR_ERROR, "broker", "partition is offline",
-               "log=%s-%" PRId32 " reason=\"%s\"", topic, partition, why.text);
+               "log=%s-%" PRId32 " reason=\"%s\"", topic, partition,
+               log->offline ? log->offline : "");
         status = log->offline ? WEIR_OK : WEIR_E_NOMEM;
     }
     if (status == WEIR_OK) {

@@ -492,12 +492,14 @@ static enum weir_status attach(struct wr_topics *topics, struct wr_topic *topic,
             if (s != WEIR_OK) {
                 return weir_fail_prefix(err, s, "topic %s", topic->name);
             }
-        } else if (memcmp(wr_log_topic_id(topic->logs[i]), topic->id.b,
+        } else if (!wr_log_offline(topic->logs[i]) &&
+                   memcmp(wr_log_topic_id(topic->logs[i]), topic->id.b,
                           sizeof(topic->id.b)) != 0) {
             return weir_fail(err, WEIR_E_CORRUPT,
                              "%s/%s-%d belongs to another topic of that name: "
                              "its partition.metadata has another topic_id than "
-                             "the file `topics`",
+                             "the file `topics`; move the folder away, or put "
+                             "its own partition.metadata back from a copy",
                              topics->broker->data_dir, topic->name, i);
         }
         wr_log_set_config(topic->logs[i], &topic->config);

@@ -4,8 +4,11 @@
 #include "tests/broker/log_fixture.h"
 #include "tests/harness/weir_test.h"
 
+#include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct fixture {
     char *dir;
@@ -87,6 +90,46 @@ static void records_come_back_across_segments_and_restarts(void **state)
     assert_int_equal(wr_log_end_offset(f->log), 200);
     expect(f->log, 0, WR_READ_UNCOMMITTED, expected);
     assert_int_equal(test_put(f->log, "more", 1), 200);
+}
+
+/* Cuts the second file of the log to nothing; its first offset. */
+static int64_t empty_second_file(const struct fixture *f)
+{
+    char pattern[PATH_MAX];
+    glob_t files;
+    (void)snprintf(pattern, sizeof(pattern), "%s/t-0/*.log", f->dir);
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    assert_true(files.gl_pathc > 3);
+    const char *second = files.gl_pathv[1];
+    int64_t offset = strtoll(strrchr(second, '/') + 1, NULL, 10);
+    assert_int_equal(truncate(second, 0), 0);
+    globfree(&files);
+    return offset;
+}
+
+static void offsets_that_are_missing_are_told_not_skipped(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_error err = {0};
+    struct wr_buf out;
+    for (int i = 0; i < 200; i++) {
+        (void)test_put(f->log, "r", 1);
+    }
+    test_sync(f->logs);
+    test_logs_close(f->logs);
+    int64_t missing = empty_second_file(f);
+    f->logs = test_logs_open(&f->config);
+    f->log = test_log(f->logs, "t", 0);
+    wr_buf_init(&out, 100000);
+    struct wr_log_read how = {missing, 300, true, WR_READ_UNCOMMITTED};
+    assert_int_equal(wr_log_read(f->log, &how, &out, &err),
+                     WR_ERR_CORRUPT_MESSAGE);
+    assert_non_null(strstr(err.text, "are missing"));
+    assert_int_equal(out.len, 0);
+    how.offset = missing - 1;
+    assert_int_equal(wr_log_read(f->log, &how, &out, &err), WR_ERR_NONE);
+    assert_true(out.len > 0);
+    wr_buf_done(&out);
 }
 
 static void an_idempotent_batch_is_stored_once(void **state)
@@ -348,6 +391,7 @@ int main(void)
         TEST(offsets_rise_by_one),
         TEST(nothing_is_visible_before_it_is_durable),
         TEST(records_come_back_across_segments_and_restarts),
+        TEST(offsets_that_are_missing_are_told_not_skipped),
         TEST(an_idempotent_batch_is_stored_once),
         TEST(five_batches_are_known_after_a_restart),
         TEST(an_open_transaction_holds_readers_back),

@@ -152,6 +152,24 @@ static void a_partition_that_no_topic_has_is_removed_at_the_start(void **state)
 }
 
 static int deletions;
+static void a_partition_without_its_identity_is_offline_alone(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    (void)create(f, "some", 2);
+    (void)snprintf(path, sizeof(path), "%s/some-1/partition.metadata", f->dir);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(i == 0 ? truncate(path, 3) : unlink(path), 0);
+        reopen(f);
+        struct wr_topic *topic =
+            wr_topics_find(f->broker->topics, weir_text("some"));
+        assert_non_null(topic);
+        assert_null(wr_log_offline(topic->logs[0]));
+        assert_non_null(strstr(wr_log_offline(topic->logs[1]), path));
+        assert_non_null(strstr(wr_log_offline(topic->logs[1]), "another"));
+    }
+}
+
 static void count_deletion(void *arg, const struct wr_topic *topic)
 {
     assert_string_equal(topic->name, arg);
@@ -179,6 +197,7 @@ int main(void)
         cmocka_unit_test(names_are_those_that_kafka_allows),
         TOPICS_TEST(topics_are_the_same_after_a_restart),
         TOPICS_TEST(topics_are_walked_by_name),
+        TOPICS_TEST(a_partition_without_its_identity_is_offline_alone),
         TOPICS_TEST(a_partition_that_no_topic_has_is_removed_at_the_start),
         TOPICS_TEST(watchers_hear_of_a_deletion),
     };

@@ -498,9 +498,13 @@ def cut(path, _):
     os.truncate(path, 100)
 
 
+def empty(path, _):
+    os.truncate(path, 0)
+
+
 def test_damaged_old_file():
     """A file that was closed long ago is not read at the start: its damage is found by the first reader, who stops."""
-    for harm in (damage, cut):
+    for harm in (damage, cut, empty):
         with Here() as h:
             b = h.broker()
             weir("topic", "create", "lines", "-p", "1", "-c", "segment.bytes=4096", "-b", h.bus)
