@@ -238,7 +238,7 @@ static enum weir_status find_anywhere(const char *servers, const char *group,
     return s;
 }
 
-static bool is_plain(const struct wr_options *options)
+bool wr_leave_group_can(const struct wr_options *options)
 {
     static const char *const names[] = {"security.protocol",
                                         "consumer.security.protocol"};
@@ -260,12 +260,6 @@ enum weir_status wr_leave_group(const struct wr_options *options,
     struct address coordinator;
     if (!instance) {
         return WEIR_OK; /* librdkafka has left */
-    }
-    if (!is_plain(options)) {
-        wr_log(WR_INFO, "worker", "static member stays",
-               "group=%s reason=\"security.protocol\" until=session.timeout.ms",
-               group);
-        return WEIR_OK;
     }
     struct wr_leave_group_request request;
     wr_leave_group_request_init(&request);

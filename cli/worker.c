@@ -191,13 +191,25 @@ static void wait_for_end(struct worker *w, const sigset_t *signals)
     }
 }
 
-/* A failure to leave costs time, not records: the session times out. */
-static void leave(struct worker *w)
+/* Behind TLS or SASL the client has to leave, before it is gone; else the group
+ * is left by name, after. A failure costs time, not records: the session times
+ * out. */
+static enum weir_status stop(struct worker *w, struct weir_error *err)
 {
-    struct weir_error err = {0};
-    if (wr_leave_group(w->config->options, &err) != WEIR_OK) {
-        wr_log(WR_WARN, "worker", "did not leave", "error=\"%s\"", err.text);
+    bool by_name = wr_leave_group_can(w->config->options);
+    struct weir_error ignored = {0};
+    if (by_name) {
+        weir_app_stop(w->app);
+    } else {
+        weir_app_leave(w->app);
     }
+    enum weir_status s = weir_app_wait(w->app, err);
+    if (s == WEIR_OK && by_name &&
+        wr_leave_group(w->config->options, &ignored) != WEIR_OK) {
+        wr_log(WR_WARN, "worker", "did not leave", "error=\"%s\"",
+               ignored.text);
+    }
+    return s;
 }
 
 /* A failed start can still be our fault or the surroundings': both exit codes
@@ -211,11 +223,7 @@ static int run(struct worker *w, const sigset_t *signals)
         wait_for_end(w, signals);
         /* A supervisor kills what does not end; without one this does. */
         (void)alarm((unsigned)(w->pool->patience.stop_ms / 1000) + 5);
-        weir_app_stop(w->app);
-        s = weir_app_wait(w->app, &err);
-        if (s == WEIR_OK) {
-            leave(w);
-        }
+        s = stop(w, &err);
     }
     if (s != WEIR_OK) {
         wr_log(WR_ERROR, "worker", "failed", "error=\"%s\"", err.text);

@@ -115,10 +115,10 @@ enum weir_status weir_app_new(struct weir_topology *topology,
     return WEIR_OK;
 }
 
-static void stop_workers(struct weir_app *app)
+static void stop_workers(struct weir_app *app, bool leave)
 {
     for (size_t i = 0; i < app->worker_count; i++) {
-        wr_worker_stop(app->workers[i]);
+        wr_worker_stop(app->workers[i], leave);
     }
 }
 
@@ -300,7 +300,7 @@ enum weir_status weir_app_start(struct weir_app *app, struct weir_error *err)
     }
     if (status != WEIR_OK) {
         set_gate(app, WR_GATE_NEVER);
-        stop_workers(app);
+        stop_workers(app, false);
         join_workers(app);
         atomic_store(&app->started, false);
         atomic_store(&app->stopped, true);
@@ -317,12 +317,22 @@ enum weir_status weir_app_start(struct weir_app *app, struct weir_error *err)
 
 /* ---- stop ---------------------------------------------------------------- */
 
-void weir_app_stop(struct weir_app *app)
+static void stop(struct weir_app *app, bool leave)
 {
     atomic_store(&app->stopping, true);
     if (atomic_load(&app->started)) {
-        stop_workers(app);
+        stop_workers(app, leave);
     }
+}
+
+void weir_app_stop(struct weir_app *app)
+{
+    stop(app, false);
+}
+
+void weir_app_leave(struct weir_app *app)
+{
+    stop(app, true);
 }
 
 enum weir_status weir_app_wait(struct weir_app *app, struct weir_error *err)

@@ -236,7 +236,8 @@ static void close_clients(struct wr_worker *worker)
     (void)pthread_mutex_unlock(&worker->lock);
     wr_restore_free(worker->restore);
     worker->restore = NULL;
-    if (worker->leaves && !wr_consumer_leave(worker->consumer)) {
+    if ((worker->leaves || atomic_load(&worker->leaving)) &&
+        !wr_consumer_leave(worker->consumer)) {
         wr_log(WR_DEBUG, "worker", "did not leave", "thread=%s", worker->name);
     }
     wr_consumer_free(worker->consumer);
@@ -678,8 +679,9 @@ enum weir_status wr_worker_start(const struct wr_worker_env *env, int index,
     return WEIR_OK;
 }
 
-void wr_worker_stop(struct wr_worker *worker)
+void wr_worker_stop(struct wr_worker *worker, bool leave)
 {
+    atomic_store(&worker->leaving, leave);
     atomic_store(&worker->stopping, true);
     (void)pthread_mutex_lock(&worker->lock);
     if (worker->wakeable) {

@@ -39,8 +39,9 @@ struct wr_worker_env {
 WEIR_MUST_CHECK enum weir_status
 wr_worker_start(const struct wr_worker_env *env, int index,
                 struct wr_worker **out, struct weir_error *err);
-/** Asks it to commit, leave and end. Thread: any. */
-void wr_worker_stop(struct wr_worker *worker);
+/** Asks it to commit and end; leave: to leave its group too, which a static
+ *  member does not by itself. Thread: any. */
+void wr_worker_stop(struct wr_worker *worker, bool leave);
 /** Waits until the thread has ended. */
 void wr_worker_join(struct wr_worker *worker);
 void wr_worker_free(struct wr_worker *worker);

@@ -96,8 +96,9 @@ struct wr_worker {
     struct wr_metric *rebalances;
     /* ---- shared ---- */
     atomic_bool stopping;
-    atomic_bool placed; /* was given tasks, maybe none, at least once */
-    atomic_bool ready;  /* none of its tasks is on its way */
+    atomic_bool leaving; /* and is to leave the group even as a static member */
+    atomic_bool placed;  /* was given tasks, maybe none, at least once */
+    atomic_bool ready;   /* none of its tasks is on its way */
     atomic_bool has_mail;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t answered;

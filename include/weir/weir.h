@@ -402,9 +402,14 @@ weir_app_new(struct weir_topology *topology, const struct weir_config *config,
  *  Errors name the topic, the option or the address, and the remedy. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_app_start(struct weir_app *app, struct weir_error *err);
-/** Asks the threads to commit, leave the group and end; returns at once.
- * Thread: any; async-signal-unsafe. */
+/** Asks the threads to commit, leave the group and end; returns at once. Static
+ *  members (group.instance.id) do not leave: their tasks wait for them to come
+ *  back, up to session.timeout.ms (KIP-345).
+ *  Thread: any; async-signal-unsafe. */
 WEIR_API void weir_app_stop(struct weir_app *app);
+/** As weir_app_stop(); static members leave too, and others get their tasks at
+ *  once: what leaveGroup(true) means to Kafka Streams (KIP-812). */
+WEIR_API void weir_app_leave(struct weir_app *app);
 /** Waits until every thread has ended. Returns WEIR_OK after a clean stop, else
  *  the failure that ended it. */
 WEIR_API WEIR_MUST_CHECK enum weir_status weir_app_wait(struct weir_app *app,
