@@ -73,6 +73,30 @@ static bool drop(struct wr_producer *producer, enum weir_status status,
     return true;
 }
 
+/* Why a record was not taken, with what helps to find it. */
+static void tell_failure(struct wr_producer *producer,
+                         const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    (void)wr_kafka_fail(&producer->failure, producer->options,
+                        (int)message->err, NULL, "producing");
+    enum weir_status status = producer->failure.status;
+    if (message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) {
+        (void)weir_fail(&producer->failure, status,
+                        "the broker refuses the time of a record as too far "
+                        "from now: see what sets it, and "
+                        "message.timestamp.before.max.ms and "
+                        "message.timestamp.after.max.ms of the topic");
+    } else if (message->err == RD_KAFKA_RESP_ERR_INVALID_RECORD) {
+        (void)weir_fail(&producer->failure, status,
+                        "the broker refuses a record as unfit (%s): a record "
+                        "without key in a compacted topic, for instance",
+                        rd_kafka_err2str(message->err));
+    }
+    (void)weir_fail_prefix(&producer->failure, status, "%s partition %d", topic,
+                           (int)message->partition);
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
                         void *opaque)
 {
@@ -83,13 +107,10 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
         if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
             message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
             producer->failure.status == WEIR_OK &&
-            !drop(producer, wr_kafka_status((int)message->err),
-                  (int32_t)slot - 1, rd_kafka_topic_name(message->rkt))) {
-            (void)wr_kafka_fail(&producer->failure, producer->options,
-                                (int)message->err, NULL, "producing");
-            (void)weir_fail_prefix(
-                &producer->failure, producer->failure.status, "%s partition %d",
-                rd_kafka_topic_name(message->rkt), (int)message->partition);
+            (producer->transactional || /* its transaction is lost */
+             !drop(producer, wr_kafka_status((int)message->err),
+                   (int32_t)slot - 1, rd_kafka_topic_name(message->rkt)))) {
+            tell_failure(producer, message);
         }
         return;
     }
@@ -541,8 +562,12 @@ enum weir_status wr_producer_commit(struct wr_producer *producer,
     if (status == WEIR_OK) {
         producer->in_transaction = false;
     } else if (producer->failure.status != WEIR_OK && err) {
-        /* the delivery that failed says more than the commit after it */
+        /* The delivery that failed says more than the commit after it; a record
+         * that the broker refuses would be refused again after an abort. */
         *err = producer->failure;
+        if (weir_status_class(err->status) == WEIR_CLASS_SKIP) {
+            return err->status;
+        }
         err->status = status;
     }
     return status;

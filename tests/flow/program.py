@@ -459,6 +459,30 @@ def test_script_fails_on_a_record():
         assert "key-c-repartition" not in h.consume("key-c-repartition", "--uncommitted", "-o", "json")
 
 
+def test_time_refused():
+    """A record whose time the broker refuses stops the pool for good, with the topic and its option; or is left out."""
+    with Here() as h:
+        h.broker()
+        h.topics("texts", "out", partitions="1")
+        h.produce("texts", "a:b\nfar:c\nd:e\n", "-K", ":")
+        script = h.path("far.lua", TEXT.replace("value = weir.text }", """value = weir.text,
+            timestamp = function(v, k, r) return k == "far" and 99999999999999 or r.timestamp end }""")
+            % 'texts:to "out"')
+        for guarantee in ("at_least_once", "exactly_once_v2"):
+            log = h.run(script, "-X", f"processing.guarantee={guarantee}").ends(POISON)
+            contains(log, "out partition 0", "the time of a record", "message.timestamp.after.max.ms")
+        weir("topic", "create", "small", "-p", "1", "-c", "max.message.bytes=500", "-b", h.bus)
+        big = h.path("big.lua", TEXT % 'texts:map_values(function(v) return v:rep(900) end):to "small"')
+        log = h.run(big, "-X", "processing.guarantee=exactly_once_v2", "-X", "application.id=big",
+                    "-X", "compression.type=none").ends(POISON)
+        contains(log, "small partition 0", "too large")
+        pool = h.run(script, "-X", "production.exception.handler=continue", "-X", "linger.ms=0",
+                     "-X", "batch.num.messages=1")
+        wait_for("the others", lambda: {"a\tb", "d\te"} <= set(h.consume("out").splitlines()))
+        pool.stop()
+        contains(pool.log(), "record-dropped")
+
+
 def test_close_fails():
     """A script that fails when its task closes is told in the log; the pool ends as it was asked to."""
     with Here() as h:
