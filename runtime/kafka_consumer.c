@@ -352,8 +352,9 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
 {
     consumer->answered = true;
     for (size_t i = 0; i < count; i++) {
-        struct wr_place place = {partitions[i].tag,
-                                 partitions[i].offset == WR_OFFSET_BEGIN};
+        struct wr_place place = {.tag = partitions[i].tag,
+                                 .guessed =
+                                     partitions[i].offset == WR_OFFSET_BEGIN};
         if (set_place(consumer, &partitions[i], place) != WEIR_OK) {
             return weir_fail(err, WEIR_E_NOMEM, "assignment: out of memory");
         }
@@ -370,10 +371,26 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
     return wr_kafka_fail_object(err, consumer->options, error, "assignment");
 }
 
+/* librdkafka keeps a partition paused beyond its assignment. */
+static void end_pauses(struct wr_consumer *consumer,
+                       const struct wr_partition *partitions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct wr_consumer_topic *topic =
+            topic_of(consumer, partitions[i].topic);
+        int32_t at = partitions[i].partition;
+        if (topic && at >= 0 && at < topic->place_count &&
+            topic->places[at].paused) {
+            wr_consumer_pause(consumer, partitions[i].topic, at, false);
+        }
+    }
+}
+
 void wr_consumer_unassign(struct wr_consumer *consumer,
                           const struct wr_partition *partitions, size_t count)
 {
     consumer->answered = true;
+    end_pauses(consumer, partitions, count);
     rd_kafka_topic_partition_list_t *list =
         wr_partition_list(partitions, count);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->rk, list);
@@ -425,6 +442,10 @@ void wr_consumer_pause(struct wr_consumer *consumer, const char *topic,
     rd_kafka_resp_err_t code =
         pause ? rd_kafka_pause_partitions(consumer->rk, list)
               : rd_kafka_resume_partitions(consumer->rk, list);
+    const struct wr_consumer_topic *known = topic_of(consumer, topic);
+    if (known && partition >= 0 && partition < known->place_count) {
+        known->places[partition].paused = pause;
+    }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         wr_log(WR_DEBUG, "kafka", pause ? "pause" : "resume",
                "topic=%s partition=%d reason=\"%s\"", topic, (int)partition,

@@ -93,7 +93,7 @@ WEIR_MUST_CHECK enum weir_status
 wr_consumer_assign(struct wr_consumer *consumer,
                    const struct wr_partition *partitions, size_t count,
                    struct weir_error *err);
-/** Stops reading; not yet delivered records are dropped. */
+/** Stops reading; not yet delivered records are dropped, and a pause ends. */
 void wr_consumer_unassign(struct wr_consumer *consumer,
                           const struct wr_partition *partitions, size_t count);
 /** Continues at .offset; what was fetched before is not delivered any more. */

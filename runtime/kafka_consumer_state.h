@@ -15,6 +15,7 @@
 struct wr_place {
     void *tag;    /* NULL: not assigned */
     bool guessed; /* its beginning was taken to be offset 0 */
+    bool paused;  /* by wr_consumer_pause */
 };
 
 struct wr_consumer_topic {

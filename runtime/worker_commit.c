@@ -245,6 +245,17 @@ enum weir_status wr_commit(struct wr_worker *worker, struct weir_error *err)
 
 /* ---- the opposite ------------------------------------------------------- */
 
+/* Nothing waits of an input any more: nobody looks at an empty queue, so it is
+ * read on here. */
+static void read_on(struct wr_worker *worker, struct wr_worker_input *input)
+{
+    if (input->paused) {
+        wr_consumer_pause(worker->consumer, input->topic, input->partition,
+                          false);
+        input->paused = false;
+    }
+}
+
 /* Sends every input back to what the broker has as committed. */
 static enum weir_status rewind_inputs(struct wr_worker *worker,
                                       struct weir_error *err)
@@ -265,6 +276,7 @@ static enum weir_status rewind_inputs(struct wr_worker *worker,
                                      .tag = input};
             input->position = p.offset >= 0 ? p.offset : -1;
             input->at_end = false;
+            read_on(worker, input);
             status = wr_consumer_seek(worker->consumer, &p, 1, err);
         }
     }

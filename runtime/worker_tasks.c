@@ -364,6 +364,7 @@ enum weir_status wr_worker_reset_input(struct wr_worker *worker,
            input->start == WR_OFFSET_END ? "latest" : "earliest");
     input->committed = WR_OFFSET_NONE;
     input->position = -1;
+    input->paused = false; /* a pause ends with the assignment */
     wr_consumer_unassign(worker->consumer, &p, 1);
     return wr_consumer_assign(worker->consumer, &p, 1, err);
 }

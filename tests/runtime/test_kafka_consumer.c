@@ -107,6 +107,25 @@ static void a_beginning_that_is_not_0_is_found(void **state)
     wr_consumer_free(consumer);
 }
 
+static void what_was_paused_is_read_when_it_is_assigned_anew(void **state)
+{
+    (void)state;
+    struct wr_consumer *consumer = make_consumer();
+    struct wr_partition p = {.topic = "t", .partition = 0, .tag = &seen};
+    assert_int_equal(
+        mock_cluster_produce(cluster, "t", 0, weir_text("k"), weir_text("v")),
+        0);
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    poll_until(consumer, 1, 1);
+    wr_consumer_pause(consumer, "t", 0, true);
+    wr_consumer_unassign(consumer, &p, 1);
+    seen.records = 0;
+    seen.end = -1;
+    assert_ok(wr_consumer_assign(consumer, &p, 1, &err), err);
+    poll_until(consumer, 1, 1);
+    wr_consumer_free(consumer);
+}
+
 static void a_waiting_poll_can_be_woken(void **state)
 {
     (void)state;
@@ -155,6 +174,7 @@ int main(void)
         T(a_seek_delivers_again_from_there),
         T(a_position_that_does_not_exist_is_told),
         T(a_beginning_that_is_not_0_is_found),
+        T(what_was_paused_is_read_when_it_is_assigned_anew),
         T(a_waiting_poll_can_be_woken),
         T(a_drained_queue_is_filled_again_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);

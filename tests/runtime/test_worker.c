@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/runtime/app_fixture.h"
 
+#include <stdatomic.h>
+
 static void threads_share_the_tasks(void **state)
 {
     (void)state;
@@ -54,6 +56,37 @@ static void an_abort_goes_back_to_the_last_commit(void **state)
     stop();
 }
 
+/* Refuses one record once, for a reason that passes, when much waits behind it.
+ */
+static atomic_int refusals;
+
+static enum weir_status count_later(struct weir_context *ctx,
+                                    const struct weir_record *record,
+                                    void *state)
+{
+    if (wr_bytes_equal_text(record->value, "later") &&
+        atomic_fetch_sub(&refusals, 1) > 0) {
+        return weir_context_fail(ctx, WEIR_E_AGAIN, "not now");
+    }
+    return count(ctx, record, state);
+}
+
+static void
+an_input_that_was_held_back_is_read_again_after_an_abort(void **state)
+{
+    (void)state;
+    atomic_store(&refusals, 1);
+    counting = count_later;
+    set("processing.guarantee", "exactly_once_v2");
+    set("buffered.records.per.partition", "10");
+    feed("a", "1", 300);
+    feed("a", "later", 1);
+    feed("a", "1", 300);
+    start();
+    wait_for_count("a", 601);
+    stop();
+}
+
 static void a_broker_that_comes_back_is_used_again(void **state)
 {
     (void)state;
@@ -71,9 +104,11 @@ static void a_broker_that_comes_back_is_used_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(threads_share_the_tasks), T(a_poison_record_is_skipped_when_told_so),
+        T(threads_share_the_tasks),
+        T(a_poison_record_is_skipped_when_told_so),
         T(exactly_once_commits_through_transactions),
         T(an_abort_goes_back_to_the_last_commit),
+        T(an_input_that_was_held_back_is_read_again_after_an_abort),
         T(a_broker_that_comes_back_is_used_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
