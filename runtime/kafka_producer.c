@@ -153,9 +153,9 @@ static enum weir_status producer_conf(const struct wr_producer_spec *spec,
         {NULL, NULL}};
     /* an idempotent producer may not time a record out before its transaction
      */
-    static const struct wr_client_setting transactional_defaults[] = {
+    const struct wr_client_setting transactional_defaults[] = {
         {"linger.ms", "5"},
-        {"transaction.timeout.ms", "10000"},
+        {"transaction.timeout.ms", timeout},
         {"queue.buffering.max.messages", "40000"},
         {"queue.buffering.max.kbytes", "32768"},
         {NULL, NULL}};

@@ -1,6 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/runtime/kafka_fixture.h"
 
+/* What clients are configured with, seen on its way to the client library. */
+struct rd_kafka_conf_s;
+int __real_rd_kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name,
+                             const char *value, char *reason, size_t size);
+int __wrap_rd_kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name,
+                             const char *value, char *reason, size_t size);
+static char transaction_timeout[32];
+
+int __wrap_rd_kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name,
+                             const char *value, char *reason, size_t size)
+{
+    if (strcmp(name, "transaction.timeout.ms") == 0) {
+        (void)snprintf(transaction_timeout, sizeof(transaction_timeout), "%s",
+                       value);
+    }
+    return __real_rd_kafka_conf_set(conf, name, value, reason, size);
+}
+
 static void a_record_that_is_too_large_stops_or_is_left_out(void **state)
 {
     (void)state;
@@ -47,6 +65,14 @@ static void a_transaction_begins_with_its_first_record(void **state)
     wr_producer_free(producer);
 }
 
+static void a_transaction_may_outlive_the_commit_interval(void **state)
+{
+    (void)state;
+    assert_ok(weir_config_set(config, "commit.interval.ms", "30s", &err), err);
+    wr_producer_free(make_producer("app-x-1"));
+    assert_string_equal(transaction_timeout, "40000");
+}
+
 static void a_fenced_producer_says_so(void **state)
 {
     (void)state;
@@ -64,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_record_that_is_too_large_stops_or_is_left_out),
         T(a_transaction_begins_with_its_first_record),
+        T(a_transaction_may_outlive_the_commit_interval),
         T(a_fenced_producer_says_so)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
