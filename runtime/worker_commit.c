@@ -71,12 +71,13 @@ static void offsets_done(struct offsets *offsets)
     free(offsets->texts);
 }
 
-static void offsets_add(struct offsets *offsets, struct wr_worker_input *input)
+static void offsets_add(struct offsets *offsets, struct wr_worker_input *input,
+                        bool changed_only)
 {
     int64_t time_ms = -1;
     int64_t offset = wr_task_commit_offset(input->owner->task, input->index,
                                            input->position, &time_ms);
-    if (offset < 0 || offset == input->committed) {
+    if (offset < 0 || (changed_only && offset == input->committed)) {
         return;
     }
     size_t i = offsets->count++;
@@ -89,7 +90,22 @@ static void offsets_add(struct offsets *offsets, struct wr_worker_input *input)
                               .metadata = offsets->texts[i]};
 }
 
-/* Whatever it returns, the caller calls offsets_done. */
+static void offsets_add_all(struct wr_worker *worker, struct offsets *out,
+                            bool changed_only)
+{
+    for (size_t i = 0; i < worker->task_count; i++) {
+        struct wr_worker_task *t = worker->tasks[i];
+        for (size_t k = 0; t->step == WR_STEP_RUN && k < t->input_count; k++) {
+            if (!t->inputs[k].absent) {
+                offsets_add(out, &t->inputs[k], changed_only);
+            }
+        }
+    }
+}
+
+/* A transaction without offsets (what punctuation did) takes along those that
+ * have not changed: they are what the group refuses when the tasks are
+ * another's by now. Whatever it returns, the caller calls offsets_done. */
 static enum weir_status offsets_collect(struct wr_worker *worker,
                                         struct offsets *out)
 {
@@ -103,13 +119,9 @@ static enum weir_status offsets_collect(struct wr_worker *worker,
     if (!out->partitions || !out->inputs || !out->texts) {
         return WEIR_E_NOMEM;
     }
-    for (size_t i = 0; i < worker->task_count; i++) {
-        struct wr_worker_task *t = worker->tasks[i];
-        for (size_t k = 0; t->step == WR_STEP_RUN && k < t->input_count; k++) {
-            if (!t->inputs[k].absent) {
-                offsets_add(out, &t->inputs[k]);
-            }
-        }
+    offsets_add_all(worker, out, true);
+    if (out->count == 0 && wr_producer_in_transaction(worker->producer)) {
+        offsets_add_all(worker, out, false);
     }
     return WEIR_OK;
 }

@@ -48,15 +48,25 @@ count(struct weir_context *ctx, const struct weir_record *record, void *state)
     return status == WEIR_OK ? weir_forward(ctx, &out) : status;
 }
 
-/* What the application does with a record; setup makes it `count`. */
+/* What the application does with a record, and before the first one; setup
+ * makes it `count`, and nothing. */
 static enum weir_status (*counting)(struct weir_context *,
                                     const struct weir_record *, void *) = count;
 
+static enum weir_status (*opening)(struct weir_context *, void *, void **);
+
 static inline struct weir_topology *topology(void)
 {
+    const char *in = "in";
     struct weir_topology *t = weir_topology_new();
     add_source(t, "in", "in");
-    add_processor(t, "count", "in", counting);
+    weir_topology_processor(
+        t, &(struct weir_processor){.size = sizeof(struct weir_processor),
+                                    .name = "count",
+                                    .open = opening,
+                                    .process = counting,
+                                    .parents = &in,
+                                    .parent_count = 1});
     add_store(t, "counts", "count");
     add_sink(t, "out", "out", "count");
     return t;
@@ -75,6 +85,7 @@ static inline int setup(void **state)
     config = weir_config_new();
     app = NULL;
     counting = count;
+    opening = NULL;
     if (!cluster || !config) {
         return -1;
     }

@@ -87,6 +87,77 @@ an_input_that_was_held_back_is_read_again_after_an_abort(void **state)
     stop();
 }
 
+static atomic_int openings;
+
+/* Changes its store by the clock, with no input. */
+static enum weir_status tick(struct weir_context *ctx, int64_t now_ms,
+                             void *state)
+{
+    uint8_t bytes[8];
+    (void)state;
+    return weir_store_put(weir_context_store(ctx, "counts"), weir_text("tick"),
+                          weir_int64_bytes(now_ms, bytes));
+}
+
+static enum weir_status open_ticking(struct weir_context *ctx, void *user,
+                                     void **state)
+{
+    (void)user;
+    (void)state;
+    atomic_fetch_add(&openings, 1);
+    return weir_context_schedule(ctx, 20, WEIR_WALL_CLOCK, tick, NULL, NULL);
+}
+
+static bool all_is_read(void)
+{
+    struct wr_task_info tasks[PARTITIONS] = {{.lag = -1}};
+    bool all = wr_app_tasks(app, tasks, PARTITIONS) == PARTITIONS;
+    for (size_t i = 0; i < PARTITIONS; i++) {
+        all = all && tasks[i].lag == 0;
+    }
+    return all;
+}
+
+/* Waits until the ends of all inputs are committed: a commit that begins after
+ * they were read. */
+static void wait_for_quiet(void)
+{
+    const struct timespec pause = {0, 5000000};
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    while (!all_is_read() && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_true(all_is_read());
+    for (int i = 0; i < 2; i++) {
+        int64_t last = ask("tick");
+        while (ask("tick") == last && wr_mono_ms() < until) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+}
+
+/* Who is no member any more must not commit, whatever it has done. */
+static void what_was_done_by_the_clock_is_committed_as_a_member(void **state)
+{
+    (void)state;
+    static const int refused[] = {22}; /* ILLEGAL_GENERATION */
+    const struct timespec pause = {0, 5000000};
+    opening = open_ticking;
+    set("processing.guarantee", "exactly_once_v2");
+    feed("a", "1", 1);
+    start();
+    wait_for_count("a", 1);
+    wait_for_quiet();
+    int before = atomic_load(&openings);
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    mock_cluster_fail(cluster, 28, refused, 1); /* TxnOffsetCommit */
+    while (atomic_load(&openings) == before && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_not_equal(atomic_load(&openings), before); /* it was aborted */
+    stop();
+}
+
 static void a_broker_that_comes_back_is_used_again(void **state)
 {
     (void)state;
@@ -109,6 +180,7 @@ int main(void)
         T(exactly_once_commits_through_transactions),
         T(an_abort_goes_back_to_the_last_commit),
         T(an_input_that_was_held_back_is_read_again_after_an_abort),
+        T(what_was_done_by_the_clock_is_committed_as_a_member),
         T(a_broker_that_comes_back_is_used_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
