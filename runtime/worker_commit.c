@@ -3,15 +3,20 @@
  * The one commit of a stream thread, for all its tasks at once:
  *
  *   1 flush     caches go downstream and to changelogs, in topology order
- *   2 offsets   exactly-once: into the transaction     | at-least-once: wait
- *   3 commit    the transaction, records waited for    | for records, then
- *                                                      | commit the offsets
+ *   2 wait      for the acknowledgement of all records
+ *   3 offsets   exactly-once: into the transaction,    | at-least-once: they
+ *     commit    which is committed                     | are committed
  *   4 tell      what is uncommitted in the stores becomes committed, with the
  *               changelog offsets that the broker gave to it
  *
  * Nothing is committed before everything it depends on is acknowledged, and no
  * store believes in a commit before the broker has it. A crash between 3 and 4
  * loses nothing: the store has an older changelog offset and replays.
+ *
+ * Why 2 comes before 3 in a transaction too: who is given the tasks meanwhile
+ * replays the changelog up to its end, transactions under way included, and
+ * waits until no open transaction has offsets of the tasks. Were the offsets
+ * there before the changelog's records, it would miss these.
  *
  * A call that timed out is repeated as it is (librdkafka goes on where it was)
  * until task.timeout.ms; a transaction that cannot be saved is aborted, and
@@ -149,6 +154,16 @@ static bool again(struct wr_worker *worker, enum weir_status status,
     return true;
 }
 
+static enum weir_status wait_for_records(struct wr_worker *worker,
+                                         struct weir_error *err)
+{
+    enum weir_status status;
+    do {
+        status = wr_producer_flush(worker->producer, FLUSH_SLICE_MS, err);
+    } while (again(worker, status, err));
+    return status;
+}
+
 static enum weir_status send_offsets(struct wr_worker *worker,
                                      const struct offsets *offsets,
                                      struct weir_error *err)
@@ -171,7 +186,10 @@ static enum weir_status commit_transaction(struct wr_worker *worker,
                                            const struct offsets *offsets,
                                            struct weir_error *err)
 {
-    enum weir_status status = send_offsets(worker, offsets, err);
+    enum weir_status status = wait_for_records(worker, err);
+    if (status == WEIR_OK) {
+        status = send_offsets(worker, offsets, err);
+    }
     if (status != WEIR_OK || !wr_producer_in_transaction(worker->producer)) {
         return status;
     }
@@ -185,10 +203,7 @@ static enum weir_status commit_plainly(struct wr_worker *worker,
                                        const struct offsets *offsets,
                                        struct weir_error *err)
 {
-    enum weir_status status;
-    do {
-        status = wr_producer_flush(worker->producer, FLUSH_SLICE_MS, err);
-    } while (again(worker, status, err));
+    enum weir_status status = wait_for_records(worker, err);
     if (status != WEIR_OK || offsets->count == 0) {
         return status;
     }

@@ -100,6 +100,16 @@ int mock_cluster_produce(struct mock_cluster *cluster, const char *topic,
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : -1;
 }
 
+int64_t mock_cluster_end(struct mock_cluster *cluster, const char *topic,
+                         int32_t partition)
+{
+    int64_t low = -1;
+    int64_t high = -1;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        cluster->producer, topic, partition, &low, &high, 10000);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? high : -1;
+}
+
 void mock_cluster_fail(struct mock_cluster *cluster, int16_t api_key,
                        const int *codes, size_t count)
 {

@@ -23,6 +23,10 @@ int mock_cluster_topic(struct mock_cluster *cluster, const char *name,
 int mock_cluster_produce(struct mock_cluster *cluster, const char *topic,
                          int32_t partition, struct weir_bytes key,
                          struct weir_bytes value);
+/** One after the last offset of a partition, whoever wrote it; -1 on failure.
+ */
+int64_t mock_cluster_end(struct mock_cluster *cluster, const char *topic,
+                         int32_t partition);
 /** The next requests of that API key (0 Produce, 26 EndTxn ...) fail, one with
  *  each of the error codes. */
 void mock_cluster_fail(struct mock_cluster *cluster, int16_t api_key,

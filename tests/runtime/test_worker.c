@@ -88,6 +88,8 @@ an_input_that_was_held_back_is_read_again_after_an_abort(void **state)
 }
 
 static atomic_int openings;
+static atomic_int ticks;
+static atomic_int ticks_at_opening; /* of the last one */
 
 /* Changes its store by the clock, with no input. */
 static enum weir_status tick(struct weir_context *ctx, int64_t now_ms,
@@ -95,6 +97,7 @@ static enum weir_status tick(struct weir_context *ctx, int64_t now_ms,
 {
     uint8_t bytes[8];
     (void)state;
+    atomic_fetch_add(&ticks, 1);
     return weir_store_put(weir_context_store(ctx, "counts"), weir_text("tick"),
                           weir_int64_bytes(now_ms, bytes));
 }
@@ -104,6 +107,7 @@ static enum weir_status open_ticking(struct weir_context *ctx, void *user,
 {
     (void)user;
     (void)state;
+    atomic_store(&ticks_at_opening, atomic_load(&ticks));
     atomic_fetch_add(&openings, 1);
     return weir_context_schedule(ctx, 20, WEIR_WALL_CLOCK, tick, NULL, NULL);
 }
@@ -136,12 +140,22 @@ static void wait_for_quiet(void)
     }
 }
 
+/* An abort opens the processors anew. */
+static void wait_for_opening(int before)
+{
+    const struct timespec pause = {0, 1000000};
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    while (atomic_load(&openings) == before && wr_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_not_equal(atomic_load(&openings), before);
+}
+
 /* Who is no member any more must not commit, whatever it has done. */
 static void what_was_done_by_the_clock_is_committed_as_a_member(void **state)
 {
     (void)state;
     static const int refused[] = {22}; /* ILLEGAL_GENERATION */
-    const struct timespec pause = {0, 5000000};
     opening = open_ticking;
     set("processing.guarantee", "exactly_once_v2");
     feed("a", "1", 1);
@@ -149,12 +163,34 @@ static void what_was_done_by_the_clock_is_committed_as_a_member(void **state)
     wait_for_count("a", 1);
     wait_for_quiet();
     int before = atomic_load(&openings);
-    int64_t until = wr_mono_ms() + WAIT_MS;
     mock_cluster_fail(cluster, 28, refused, 1); /* TxnOffsetCommit */
-    while (atomic_load(&openings) == before && wr_mono_ms() < until) {
-        (void)nanosleep(&pause, NULL);
+    wait_for_opening(before);
+    stop();
+}
+
+/* Who is given the tasks next waits for the end of a transaction that has their
+ * offsets, and must then find all that belongs to it. */
+static void offsets_join_a_transaction_after_its_records(void **state)
+{
+    (void)state;
+    static const int refused[] = {22};      /* ILLEGAL_GENERATION */
+    static const int late[] = {7, 7, 7, 7}; /* REQUEST_TIMED_OUT: again */
+    opening = open_ticking;
+    atomic_store(&ticks, 0);
+    set("processing.guarantee", "exactly_once_v2");
+    feed("a", "1", 1);
+    start();
+    wait_for_count("a", 1);
+    wait_for_quiet();
+    int before = atomic_load(&openings);
+    mock_cluster_fail(cluster, 0, late, 4);     /* Produce */
+    mock_cluster_fail(cluster, 28, refused, 1); /* TxnOffsetCommit */
+    wait_for_opening(before);
+    int64_t written = 0;
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        written += mock_cluster_end(cluster, "app-counts-changelog", i);
     }
-    assert_int_not_equal(atomic_load(&openings), before); /* it was aborted */
+    assert_true(written >= atomic_load(&ticks_at_opening));
     stop();
 }
 
@@ -181,6 +217,7 @@ int main(void)
         T(an_abort_goes_back_to_the_last_commit),
         T(an_input_that_was_held_back_is_read_again_after_an_abort),
         T(what_was_done_by_the_clock_is_committed_as_a_member),
+        T(offsets_join_a_transaction_after_its_records),
         T(a_broker_that_comes_back_is_used_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
