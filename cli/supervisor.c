@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define WAIT_MS_MAX 60000
+
 struct child {
     const struct wr_child_spec *spec;
     pid_t pid;    /* 0: not running */
@@ -81,6 +83,15 @@ enum wr_exit_action wr_supervise_exit(const struct wr_exit_facts *facts,
     }
     *out_backoff_ms = next - next / 4 * (int64_t)(random % 1000) / 1000;
     return WR_RESTART;
+}
+
+int wr_supervise_wait_ms(int64_t until_ms, int64_t now_ms)
+{
+    if (until_ms == INT64_MAX) {
+        return -1;
+    }
+    int64_t left = until_ms - now_ms;
+    return left < 0 ? 0 : left > WAIT_MS_MAX ? WAIT_MS_MAX : (int)left;
 }
 
 /* ---- starting ----------------------------------------------------------- */
@@ -333,9 +344,7 @@ static void wait_for_event(struct supervisor *sup, int64_t until_ms)
                                        .events = POLLIN};
         }
     }
-    int64_t left = until_ms == INT64_MAX ? -1 : until_ms - wr_mono_ms();
-    left = left < -1 ? 0 : left > 60000 ? 60000 : left;
-    if (poll(fds, n, (int)left) < 0) {
+    if (poll(fds, n, wr_supervise_wait_ms(until_ms, wr_mono_ms())) < 0) {
         return; /* EINTR: the loop looks again */
     }
     for (nfds_t i = 1; i < n; i++) {

@@ -47,6 +47,10 @@ enum wr_exit_action wr_supervise_exit(const struct wr_exit_facts *facts,
                                       unsigned random, int64_t *out_backoff_ms,
                                       int *out_code);
 
+/** How long to wait for an event, as poll(2) wants it: -1 is for ever, for
+ *  until_ms INT64_MAX only. Both in monotonic milliseconds. Pure. */
+int wr_supervise_wait_ms(int64_t until_ms, int64_t now_ms);
+
 struct wr_child_patience {
     int64_t stop_ms;        /* children may take so long to end, then they are
                                killed */

@@ -201,6 +201,18 @@ static void a_child_that_does_not_end_is_killed(void **state)
                      0);
 }
 
+/* A millisecond late is not "for ever". */
+static void a_time_that_has_passed_is_not_waited_for(void **state)
+{
+    (void)state;
+    assert_int_equal(wr_supervise_wait_ms(INT64_MAX, 1000), -1);
+    assert_int_equal(wr_supervise_wait_ms(1500, 1000), 500);
+    for (int64_t late = 0; late < 5; late++) {
+        assert_int_equal(wr_supervise_wait_ms(1000, 1000 + late), 0);
+    }
+    assert_in_range(wr_supervise_wait_ms(INT64_MAX - 1, 1000), 1000, 60000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_pool_exits_with_the_code_that_stopped_it),
         cmocka_unit_test(the_last_child_ends_after_the_others),
         cmocka_unit_test(a_child_that_does_not_end_is_killed),
+        cmocka_unit_test(a_time_that_has_passed_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
