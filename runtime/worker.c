@@ -30,8 +30,9 @@
 #define DRY_GAP_MIN_MS    2
 #define DRY_GAP_COSTS     2 /* dry commits take at most a third of the time */
 #define SNAPSHOT_EVERY_MS 250
-#define RESTORE_KEEP_MS   3000 /* the restore client outlives its work */
-#define LOOK_AFTER_MS     2000 /* who lives has passed its tasks on by then */
+#define RESTORE_KEEP_MS   3000  /* the restore client outlives its work */
+#define LOOK_AFTER_MS     2000  /* who lives has mostly passed its tasks on */
+#define LOOK_AGAIN_MS     10000 /* by then even one with much work at hand */
 
 /* ---- the consumer's events ---------------------------------------------- */
 
@@ -410,7 +411,8 @@ static int next_wait_ms(const struct wr_worker *worker, bool busy)
 }
 
 /* A static member that came back makes sure that every task has an owner; see
- * placement.h. */
+ * placement.h. Tasks are without one for a moment in every rebalance, as long
+ * as their former owner takes to commit; so it looks twice. */
 static void look_for_owners(struct wr_worker *worker, int64_t now_ms)
 {
     struct weir_error err;
@@ -420,6 +422,11 @@ static void look_for_owners(struct wr_worker *worker, int64_t now_ms)
                              worker->env->plan->application_id, &unowned, &err);
     if (status != WEIR_OK || unowned < 0) {
         worker->look_ms = now_ms + LOOK_AFTER_MS;
+        return;
+    }
+    if (unowned > 0 && unowned != worker->unowned) {
+        worker->unowned = unowned;
+        worker->look_ms = now_ms + LOOK_AGAIN_MS;
         return;
     }
     worker->look_ms = INT64_MAX;
@@ -528,6 +535,7 @@ static enum weir_status session(struct wr_worker *worker,
         worker->purge_last_ms = worker->commit_last_ms;
         worker->look_ms = worker->instance_id[0] ? 0 : INT64_MAX;
         worker->leaves = false;
+        worker->unowned = 0;
         status = join(worker, err);
         if (status == WEIR_OK) {
             status = run_turns(worker, err);

@@ -87,6 +87,7 @@ struct wr_worker {
     int64_t restore_last_ms;  /* monotonic: last use of the restore client */
     int64_t look_ms;          /* monotonic: when to look for tasks that nobody
                                  has; 0: not known yet */
+    int32_t unowned;          /* tasks that nobody had at the last look */
     bool leaves;              /* the session ends by leaving the group */
     struct wr_patience patience; /* of commits and rejoins */
     size_t polled;               /* records of the last poll */

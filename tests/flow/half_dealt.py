@@ -7,6 +7,8 @@ static member that dies between the two is given what it had when it comes back,
 nobody's for ever. The scene is set by hand: a member of the worker's name joins, as group leader deals itself a part of
 the tasks only, and is gone.
 
+A member that is merely slow to give its tasks up is not taken for dead: nobody leaves for its sake.
+
 Against WEIR_TEST_BOOTSTRAP, or else against the included broker, which is started for the time of the test.
 """
 import argparse
@@ -25,6 +27,18 @@ local app = weir.app "half-dealt"
 app:stream("INPUT", weir.text):map(function(_, v) return v, v end):group_by_key():count "counts"
 return app
 """
+SLOW_APPLICATION = """local weir = require "weir"
+local app = weir.app "slow"
+local function wait(v)
+  local began = os.clock()
+  while os.clock() - began < 0.03 do end
+  return v
+end
+app:stream("INPUT", weir.text):map_values(wait):to("OUTPUT", weir.text)
+return app
+"""
+SLOW_RECORDS = 300  # a thread looks up after 256 of a task
+SLOW_TASKS = 4
 TASKS = 8  # two sub-topologies, four partitions
 JOIN_GROUP, SYNC_GROUP = 11, 14
 COORDINATOR_ERRORS = (14, 15, 16)  # it is on its way
@@ -98,13 +112,18 @@ class Impostor:
         assert error == 0, f"SyncGroup: error {error}"
 
 
-def owned(flow, group):
-    """How many tasks have an owner."""
+def shares(flow, group):
+    """How many tasks each member has."""
     try:
         members = json.loads(flow.weir("group", "describe", group, "-o", "json"))["members"]
     except subprocess.CalledProcessError:
-        return 0  # no such group yet
-    return sum(len(m["assignment"]) for m in members)
+        return []  # no such group yet
+    return [len(m["assignment"]) for m in members]
+
+
+def owned(flow, group):
+    """How many tasks have an owner."""
+    return sum(shares(flow, group))
 
 
 def wait_for(what, condition):
@@ -114,28 +133,49 @@ def wait_for(what, condition):
         time.sleep(0.05)
 
 
-def run(flow):
+def worker(flow, group, script, name):
+    return flow.start(f"{group}-{name}.log", flow.arguments.weir, "run", script, "--workers", "1",
+                      "-X", f"bootstrap.servers={flow.address}", "-X", f"application.id={group}",
+                      "-X", f"state.dir={flow.folder}/state-{name}", "-X", f"group.instance.id={name}")
+
+
+def end(flow, group, name, process):
+    process.terminate()
+    assert process.wait(WAIT_S) == 0, f"{name} did not end as asked"
+    with open(f"{flow.folder}/{group}-{name}.log") as log:
+        return log.read()
+
+
+def script(flow, name, text):
+    with open(f"{flow.folder}/{name}.lua", "w") as file:
+        file.write(text)
+    return file.name
+
+
+def one_is_dead(flow):
     group = f"{flow.prefix}-app"
-
-    def worker(log):
-        return flow.start(log, flow.arguments.weir, "run", f"{flow.folder}/app.lua", "--workers", "1",
-                          "-X", f"bootstrap.servers={flow.address}", "-X", f"application.id={group}",
-                          "-X", f"state.dir={flow.folder}/state", "-X", "group.instance.id=me")
-
-    with open(f"{flow.folder}/app.lua", "w") as file:
-        file.write(APPLICATION.replace("INPUT", flow.create(f"{flow.prefix}-in")))
-    first = worker("first.log")
+    app = script(flow, "app", APPLICATION.replace("INPUT", flow.create(f"{flow.prefix}-in")))
+    first = worker(flow, group, app, "me")
     wait_for("all tasks to be dealt", lambda: owned(flow, group) == TASKS)
-    first.terminate()
-    assert first.wait(WAIT_S) == 0, "the first worker did not end as asked"
+    end(flow, group, "me", first)
     Impostor(flow.address, group, "me-1").deal(f"{group}-weir-tasks", [0, 1, 2])
     assert owned(flow, group) == 3, f"{owned(flow, group)} tasks have an owner, not 3: the scene is not set"
-    second = worker("second.log")
+    second = worker(flow, group, app, "me")
     wait_for("the other tasks to be dealt", lambda: owned(flow, group) == TASKS)
-    second.terminate()
-    assert second.wait(WAIT_S) == 0, "the second worker did not end as asked"
-    with open(f"{flow.folder}/second.log") as log:
-        assert "5 of 8 tasks have no owner" in log.read(), "why it joined anew is not told"
+    assert "5 of 8 tasks have no owner" in end(flow, group, "me", second), "why it joined anew is not told"
+
+
+def one_is_slow(flow):
+    group = f"{flow.prefix}-slow"
+    source, sink = flow.create(f"{group}-in"), flow.create(f"{group}-out")
+    flow.weir("produce", source, "--partition", "0", text="line\n" * SLOW_RECORDS)
+    app = script(flow, "slow", SLOW_APPLICATION.replace("INPUT", source).replace("OUTPUT", sink))
+    first = worker(flow, group, app, "slow")
+    wait_for("all tasks to be dealt", lambda: owned(flow, group) == SLOW_TASKS)
+    second = worker(flow, group, app, "other")
+    wait_for("the second worker to have tasks", lambda: [SLOW_TASKS // 2] * 2 == shares(flow, group))
+    assert "rejoining" not in end(flow, group, "other", second), "a slow member was taken for dead"
+    end(flow, group, "slow", first)
 
 
 def main():
@@ -144,7 +184,8 @@ def main():
     arguments = p.parse_args()
     with tempfile.TemporaryDirectory(prefix="weir-flow-") as folder, Flow(arguments, folder) as flow:
         try:
-            run(flow)
+            one_is_dead(flow)
+            one_is_slow(flow)
         except AssertionError as e:
             print(f"FAILED: {e}")
             return 1
