@@ -208,11 +208,13 @@ bool wr_rocks_exists(const char *path)
 }
 
 /* RocksDB would take a folder without CURRENT for a new one and remove its
- * tables. */
+ * tables; without a MANIFEST it would talk of input and output. */
 static enum weir_status check_current(const char *path, struct weir_error *err)
 {
-    if (has_file(path, "MANIFEST") && !has_file(path, "CURRENT")) {
-        return weir_fail(err, WEIR_E_CORRUPT, "%s/CURRENT is missing", path);
+    bool current = has_file(path, "CURRENT");
+    if (current != has_file(path, "MANIFEST")) {
+        return weir_fail(err, WEIR_E_CORRUPT, "%s/%s is missing", path,
+                         current ? "MANIFEST" : "CURRENT");
     }
     return WEIR_OK;
 }

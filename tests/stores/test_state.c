@@ -221,6 +221,14 @@ static void a_damaged_manifest_is_found(void **state)
     open_finds(*state, "rocksdb");
 }
 
+static void a_missing_manifest_is_found(void **state)
+{
+    fill(*state, true);
+    fixture_close(*state, true);
+    assert_int_equal(unlink(base_file(*state, "MANIFEST")), 0);
+    open_finds(*state, "MANIFEST is missing");
+}
+
 static void a_missing_table_is_found(void **state)
 {
     fill(*state, true);
@@ -346,6 +354,7 @@ int main(void)
         TEST(a_missing_current_is_found),
         TEST(a_garbled_current_is_found),
         TEST(a_damaged_manifest_is_found),
+        TEST(a_missing_manifest_is_found),
         TEST(a_missing_table_is_found),
         TEST(a_truncated_table_is_found),
         TEST(a_flipped_block_is_found_when_it_is_read),
