@@ -239,7 +239,11 @@ void wr_consumer_free(struct wr_consumer *consumer)
     if (!consumer) {
         return;
     }
-    wr_consumer_close(consumer);
+    if (!wr_consumer_close(consumer)) {
+        wr_log(WR_DEBUG, "kafka", "consumer kept", "client=%s",
+               rd_kafka_name(consumer->rk));
+        return; /* until the process ends; it takes part in nothing */
+    }
     if (consumer->damaged) {
         wr_kafka_settle(consumer->rk, rd_kafka_topic_name(consumer->damaged),
                         consumer->damaged_partition);

@@ -36,6 +36,8 @@ struct wr_consumer {
     int64_t subscribed_ms; /* when; 0: not yet */
     int64_t tell_ms;       /* monotonic: not before, of a topic that is gone */
     char instance_id[600];
+    bool assigned;     /* was given partitions, maybe none, at least once */
+    bool closing;      /* takes no more */
     bool answered;     /* the running rebalance was answered with an assign */
     atomic_bool woken; /* do not wait; the queue's own mark is used up by
                           looks that do not wait */
@@ -60,7 +62,8 @@ void wr_consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                               void *opaque);
 /** Tells the owner what ended the client for good. */
 void wr_consumer_tell_fatal(struct wr_consumer *consumer);
-/** Ends the membership; a dynamic member leaves the group by it. */
-void wr_consumer_close(struct wr_consumer *consumer);
+/** Ends the membership; a dynamic member leaves the group by it. Waits up to
+ *  10 s. False: the client must not be destroyed. */
+bool wr_consumer_close(struct wr_consumer *consumer);
 
 #endif

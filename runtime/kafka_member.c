@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define EARLY_END_IS_SAFE  0x02030000
 #define GENERATION_WAIT_MS 3000
 #define CLOSE_TIMEOUT_MS   5000
 #define LEAVE_TIMEOUT_MS   3000
@@ -45,6 +46,14 @@ void wr_consumer_tell_fatal(struct wr_consumer *consumer)
     consumer->events.problem(consumer->events.user, NULL, &err);
 }
 
+static bool is_member(struct wr_consumer *consumer)
+{
+    char *id = rd_kafka_memberid(consumer->rk);
+    bool is = id && *id;
+    rd_kafka_mem_free(consumer->rk, id);
+    return is;
+}
+
 /* Runs the callbacks that are due; what else comes is dropped. */
 static void serve(struct wr_consumer *consumer)
 {
@@ -54,30 +63,37 @@ static void serve(struct wr_consumer *consumer)
     }
 }
 
+/* Before 2.3, a client that is destroyed when its JoinGroup was answered and it
+ * was not assigned anything yet aborts the process (librdkafka 4381). Such a
+ * one has its member id. */
+static bool is_half_joined(struct wr_consumer *consumer)
+{
+    return consumer->subscribed_ms > 0 && !consumer->assigned &&
+           rd_kafka_version() < EARLY_END_IS_SAFE && is_member(consumer);
+}
+
 /* librdkafka's blocking close gives up half-way when the queue is woken, which
  * wr_consumer_wake may do at any moment; so the closing is served here. */
-void wr_consumer_close(struct wr_consumer *consumer)
+bool wr_consumer_close(struct wr_consumer *consumer)
 {
     int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
+    consumer->closing = true;
+    while (is_half_joined(consumer) && wr_mono_ms() < until) {
+        serve(consumer);
+    }
     rd_kafka_error_t *error =
         rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
     if (error) {
         wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
                rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
-        return;
     }
-    while (!rd_kafka_consumer_closed(consumer->rk) && wr_mono_ms() < until) {
+    until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
+    while (!error && !rd_kafka_consumer_closed(consumer->rk) &&
+           wr_mono_ms() < until) {
         serve(consumer);
     }
-}
-
-static bool is_member(struct wr_consumer *consumer)
-{
-    char *id = rd_kafka_memberid(consumer->rk);
-    bool is = id && *id;
-    rd_kafka_mem_free(consumer->rk, id);
-    return is;
+    return !is_half_joined(consumer); /* the answer may have come meanwhile */
 }
 
 bool wr_consumer_leave(struct wr_consumer *consumer)
@@ -132,7 +148,8 @@ void wr_consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         wr_log(WR_ERROR, "kafka", "rebalance", "reason=\"out of memory\"");
     }
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        if (partitions) {
+        consumer->assigned = true;
+        if (partitions && !consumer->closing) {
             events->given(events->user, partitions, count);
         }
         if (!consumer->answered) {

@@ -117,8 +117,8 @@ static inline struct wr_producer *make_producer(const char *transactional_id)
     return producer;
 }
 
-static inline void send(struct wr_producer *producer, int32_t partition,
-                        const char *key, int32_t slot)
+static inline void put_record(struct wr_producer *producer, int32_t partition,
+                              const char *key, int32_t slot)
 {
     struct wr_collector *collector = wr_producer_collector(producer);
     const struct weir_header header = {weir_text("h"), weir_text("worth")};

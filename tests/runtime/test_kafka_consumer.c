@@ -26,9 +26,9 @@ static void records_come_in_as_they_went_out(void **state)
     int tag = 0;
     struct wr_partition p = {
         .topic = "t", .partition = 1, .offset = WR_OFFSET_BEGIN, .tag = &tag};
-    send(producer, 1, "a", -1);
-    send(producer, 0, "elsewhere", -1);
-    send(producer, 1, "b", 2);
+    put_record(producer, 1, "a", -1);
+    put_record(producer, 0, "elsewhere", -1);
+    put_record(producer, 1, "b", 2);
     assert_ok(wr_producer_flush(producer, WAIT_MS, &err), err);
     assert_int_equal(wr_producer_slot_offsets(producer)[2], 1);
     assert_int_equal(wr_producer_slot_offsets(producer)[0], -1);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/runtime/kafka_fixture.h"
 
-#define API_HEARTBEAT         12
-#define ERROR_FENCED_INSTANCE 82
+#include "runtime/kafka_consumer_state.h"
+
+#define API_HEARTBEAT               12
+#define API_SYNC_GROUP              14
+#define ERROR_REBALANCE_IN_PROGRESS 27
+#define ERROR_FENCED_INSTANCE       82
 
 static size_t given;
 static size_t revoked;
@@ -125,12 +129,32 @@ static void a_static_member_can_leave(void **state)
     wr_consumer_free(consumer);
 }
 
+/* librdkafka before 2.3 aborts the process then. */
+static void a_member_may_be_freed_before_its_first_assignment(void **state)
+{
+    (void)state;
+    const int again = ERROR_REBALANCE_IN_PROGRESS;
+    int64_t until = wr_mono_ms() + WAIT_MS;
+    mock_cluster_fail(cluster, API_SYNC_GROUP, &again, 1);
+    struct wr_consumer *consumer = join("me", "6000");
+    char *id = NULL;
+    while ((!id || !*id) && wr_mono_ms() < until) { /* JoinGroup's answer */
+        rd_kafka_mem_free(consumer->rk, id);
+        id = rd_kafka_memberid(consumer->rk);
+    }
+    assert_true(id && *id);
+    rd_kafka_mem_free(consumer->rk, id);
+    wr_consumer_free(consumer);
+    assert_int_equal(given, 0); /* who ends takes nothing on */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_poll_after_a_rebalance_does_not_wait),
         T(a_member_fenced_within_its_session_has_met_another),
         T(a_member_fenced_after_its_session_joins_anew),
-        T(a_static_member_can_leave)};
+        T(a_static_member_can_leave),
+        T(a_member_may_be_freed_before_its_first_assignment)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,12 +54,12 @@ static void a_transaction_begins_with_its_first_record(void **state)
     struct wr_producer *producer = make_producer("app-x-1");
     assert_ok(wr_producer_init(producer, WAIT_MS, &err), err);
     assert_false(wr_producer_in_transaction(producer));
-    send(producer, 0, "a", 0);
+    put_record(producer, 0, "a", 0);
     assert_true(wr_producer_in_transaction(producer));
     assert_ok(wr_producer_commit(producer, &err), err);
     assert_false(wr_producer_in_transaction(producer));
     assert_int_equal(wr_producer_slot_offsets(producer)[0], 0);
-    send(producer, 0, "b", 0);
+    put_record(producer, 0, "b", 0);
     assert_ok(wr_producer_abort(producer, &err), err);
     assert_false(wr_producer_in_transaction(producer));
     wr_producer_free(producer);
@@ -79,7 +79,7 @@ static void a_fenced_producer_says_so(void **state)
     static const int fenced[] = {47}; /* INVALID_PRODUCER_EPOCH */
     struct wr_producer *producer = make_producer("app-x-1");
     assert_ok(wr_producer_init(producer, WAIT_MS, &err), err);
-    send(producer, 0, "a", -1);
+    put_record(producer, 0, "a", -1);
     mock_cluster_fail(cluster, 26, fenced, 1); /* EndTxn */
     assert_int_equal(wr_producer_commit(producer, &err), WEIR_E_FENCED);
     wr_producer_free(producer);
