@@ -83,13 +83,14 @@ bool wr_consumer_close(struct wr_consumer *consumer)
     }
     rd_kafka_error_t *error =
         rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
+    bool closes = error == NULL;
     if (error) {
         wr_log(WR_DEBUG, "kafka", "consumer-close", "reason=\"%s\"",
                rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
     until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
-    while (!error && !rd_kafka_consumer_closed(consumer->rk) &&
+    while (closes && !rd_kafka_consumer_closed(consumer->rk) &&
            wr_mono_ms() < until) {
         serve(consumer);
     }

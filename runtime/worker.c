@@ -523,6 +523,16 @@ static enum weir_status run_turns(struct wr_worker *worker,
     return status;
 }
 
+/* Drops what is not committed, as far as that takes the broker. */
+static void abandon(struct wr_worker *worker, enum weir_status why)
+{
+    struct weir_error err;
+    if (weir_status_class(why) != WEIR_CLASS_FENCED &&
+        wr_producer_abort(worker->producer, &err) != WEIR_OK) {
+        wr_log(WR_DEBUG, "worker", "abort", "reason=\"%s\"", err.text);
+    }
+}
+
 /* From joining the group to leaving it. */
 static enum weir_status session(struct wr_worker *worker,
                                 struct weir_error *err)
@@ -541,16 +551,20 @@ static enum weir_status session(struct wr_worker *worker,
             status = run_turns(worker, err);
         }
     }
+    bool refused = false;
     if (status == WEIR_OK && worker->producer) {
         status = wr_commit(worker, err);
+        enum wr_action action = wr_failure_action(status, WR_STEP_COMMIT);
+        refused = action == WR_ABORT || action == WR_REJOIN;
     }
     bool clean = status == WEIR_OK;
     if (worker->producer && !clean) {
-        struct weir_error ignored;
-        if (weir_status_class(status) != WEIR_CLASS_FENCED &&
-            wr_producer_abort(worker->producer, &ignored) != WEIR_OK) {
-            wr_log(WR_DEBUG, "worker", "abort", "reason=\"%s\"", ignored.text);
-        }
+        abandon(worker, status);
+    }
+    if (refused) { /* nothing is lost: the next owner does it again */
+        wr_log(WR_WARN, "worker", "aborting", "thread=%s reason=\"%s\"",
+               worker->name, err->text);
+        status = WEIR_OK;
     }
     if (worker->consumer) {
         wr_worker_close_all(worker, clean);

@@ -194,6 +194,31 @@ static void offsets_join_a_transaction_after_its_records(void **state)
     stop();
 }
 
+static enum weir_status count_and_stop(struct weir_context *ctx,
+                                       const struct weir_record *record,
+                                       void *state)
+{
+    static const int refused[] = {22, 22, 22, 22, 22}; /* ILLEGAL_GENERATION */
+    if (wr_bytes_equal_text(record->value, "last")) {
+        mock_cluster_fail(cluster, 28, refused, 5); /* TxnOffsetCommit */
+        weir_app_stop(app);
+    }
+    return count(ctx, record, state);
+}
+
+/* It is done again by whoever has the tasks next. */
+static void a_last_commit_that_is_refused_fails_nobody(void **state)
+{
+    (void)state;
+    counting = count_and_stop;
+    set("processing.guarantee", "exactly_once_v2");
+    feed("a", "1", 3);
+    feed("a", "last", 1);
+    start();
+    assert_ok(weir_app_wait(app, &err), err);
+    assert_int_equal(weir_app_state(app), WEIR_APP_STOPPED);
+}
+
 static void a_broker_that_comes_back_is_used_again(void **state)
 {
     (void)state;
@@ -212,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(threads_share_the_tasks),
+        T(a_last_commit_that_is_refused_fails_nobody),
         T(a_poison_record_is_skipped_when_told_so),
         T(exactly_once_commits_through_transactions),
         T(an_abort_goes_back_to_the_last_commit),
