@@ -28,6 +28,7 @@
 #define QUEUE_FULL_WAIT_MS  50
 #define QUEUE_FULL_MAX_MS   120000
 #define TXN_CALL_TIMEOUT_MS 30000
+#define FLUSH_SLICE_MS      100 /* between looks at the transaction */
 /* a transaction may last this much longer than the commit interval */
 #define TXN_TIMEOUT_SPARE_MS 10000
 
@@ -515,10 +516,40 @@ enum weir_status wr_producer_poll(struct wr_producer *producer,
     return status;
 }
 
+/* What ended the transaction, if something did. librdkafka holds the records
+ * of such a one back, so that waiting for them would not end, and tells only
+ * calls of transactions. Beginning another one, of all calls, changes nothing:
+ * it is refused either way. */
+static enum weir_status transaction_status(struct wr_producer *producer,
+                                           struct weir_error *err)
+{
+    rd_kafka_error_t *error = producer->in_transaction
+                                  ? rd_kafka_begin_transaction(producer->rk)
+                                  : NULL;
+    if (error && !rd_kafka_error_is_fatal(error) &&
+        !rd_kafka_error_txn_requires_abort(error)) {
+        rd_kafka_error_destroy(error);
+        error = NULL;
+    }
+    return wr_kafka_fail_object(err, producer->options, error,
+                                "waiting for produced records");
+}
+
 enum weir_status wr_producer_flush(struct wr_producer *producer, int timeout_ms,
                                    struct weir_error *err)
 {
-    rd_kafka_resp_err_t code = rd_kafka_flush(producer->rk, timeout_ms);
+    rd_kafka_resp_err_t code;
+    do {
+        int slice = timeout_ms < FLUSH_SLICE_MS ? timeout_ms : FLUSH_SLICE_MS;
+        code = rd_kafka_flush(producer->rk, slice);
+        timeout_ms -= slice;
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            enum weir_status status = transaction_status(producer, err);
+            if (status != WEIR_OK) {
+                return status;
+            }
+        }
+    } while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && timeout_ms > 0);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return wr_kafka_fail(err, producer->options, (int)code, NULL,
                              "waiting for produced records");
