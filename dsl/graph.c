@@ -9,6 +9,8 @@
  * verb does not rename the others. */
 #include "dsl/graph.h"
 
+#include "runtime/config.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +45,13 @@ void weir_builder_free(struct weir_builder *builder)
 void weir_builder_application(struct weir_builder *builder,
                               const char *application_id)
 {
-    if (wr_graph_open(builder, "application")) {
+    struct weir_error err;
+    if (!wr_graph_open(builder, "application")) {
+        return;
+    }
+    if (wr_config_check_id(application_id, &err) != WEIR_OK) {
+        wr_graph_fail(builder, err.status, "%s", err.text);
+    } else {
         builder->application_id = wr_graph_text(builder, application_id);
     }
 }

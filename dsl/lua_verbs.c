@@ -81,12 +81,15 @@ static void warn_unnamed(lua_State *L, struct wr_lua_build *build,
 static int weir_app(lua_State *L)
 {
     struct wr_lua_build *build = wr_lua_building(L, "weir.app");
-    const char *name = luaL_checkstring(L, 1);
+    size_t len = 0;
+    const char *name = luaL_checklstring(L, 1, &len);
+    luaL_argcheck(L, strlen(name) == len, 1, "a zero byte in a name");
+    weir_builder_application(build->builder, name);
+    wr_lua_check_builder(L, build, "weir.app");
     if (build->has_app) {
         return luaL_error(L, "weir.app: a script has one app");
     }
     build->has_app = true;
-    weir_builder_application(build->builder, name);
     wr_lua_trace(L, "app %s", name);
     wr_lua_push_handle(L, WR_LUA_APP, NULL, WR_LUA_BYTES, WR_LUA_BYTES);
     return 1;

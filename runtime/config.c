@@ -453,8 +453,7 @@ const char *wr_config_client_property(const char *name,
 /* ---- contradictions ----------------------------------------------------- */
 
 /* Kafka's own rule for topic names, since internal topics begin with it. */
-static enum weir_status check_application_id(const char *id,
-                                             struct weir_error *err)
+enum weir_status wr_config_check_id(const char *id, struct weir_error *err)
 {
     size_t len = id ? strlen(id) : 0;
     if (len == 0) {
@@ -540,7 +539,7 @@ enum weir_status wr_config_check(const struct wr_options *options,
 {
     const char *servers = wr_options_text(options, "bootstrap.servers");
     enum weir_status status =
-        check_application_id(wr_options_text(options, "application.id"), err);
+        wr_config_check_id(wr_options_text(options, "application.id"), err);
     if (status == WEIR_OK && (!servers || !*servers)) {
         status = weir_fail(err, WEIR_E_CONFIG,
                            "bootstrap.servers is not set: name at least one "

@@ -32,6 +32,10 @@ wr_config_set_at(struct weir_config *config, const char *name,
  * anything else. Errors: WEIR_E_CONFIG naming the options and the remedy. */
 WEIR_MUST_CHECK enum weir_status
 wr_config_check(const struct wr_options *options, struct weir_error *err);
+/** Whether an application may be called that: internal topics begin with its
+ *  name. Errors: WEIR_E_CONFIG. */
+WEIR_MUST_CHECK enum weir_status wr_config_check_id(const char *id,
+                                                    struct weir_error *err);
 
 /** processing.guarantee is exactly_once_v2. */
 bool wr_config_exactly_once(const struct wr_options *options);

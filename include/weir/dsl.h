@@ -170,7 +170,8 @@ WEIR_API struct weir_builder *weir_builder_new(void);
 /** Frees the builder and what its topology's nodes point to: after
  *  weir_app_free(). NULL is fine. */
 WEIR_API void weir_builder_free(struct weir_builder *builder);
-/** The application.id to use when the configuration has none. Copied. */
+/** The application.id to use when the configuration has none. Copied. The build
+ *  fails with WEIR_E_CONFIG when no application may be called that. */
 WEIR_API void weir_builder_application(struct weir_builder *builder,
                                        const char *application_id);
 /** Lowers the program to a checked topology; *out is given (weir_app_new()

@@ -109,6 +109,9 @@ static void mistakes_while_loading_name_their_line(void **state)
     assert_load_says("app:stream('in'):filter(5)",
                      "filter: a function is due, but there is: number");
     assert_load_says("weir.app 'again'", "a script has one app");
+    assert_load_says("weir.app 'a/b'", "application.id 'a/b' may have");
+    assert_load_says("weir.app ''", "application.id is not set");
+    assert_load_says("weir.app 'a\\0b'", "zero byte");
     assert_load_says("app:stream({})", "no topic");
     assert_load_says("app:stream('a b'):to 'x'", "a b");
     assert_load_says("app:stream(5)", "must be a text");
