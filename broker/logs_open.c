@@ -305,6 +305,20 @@ static void logs_free(struct wr_logs *logs)
     free(logs);
 }
 
+/* A folder that cannot be made will not be made by trying again: the wish is
+ * wrong. */
+static enum weir_status make_dir(const char *dir, struct weir_error *err)
+{
+    struct weir_error why;
+    enum weir_status status = wr_mkdirs(dir, &why);
+    if (status != WEIR_E_IO) {
+        return status == WEIR_OK ? status
+                                 : weir_fail(err, status, "%s", why.text);
+    }
+    return weir_fail(err, WEIR_E_CONFIG, "%s; name another folder with --data",
+                     why.text);
+}
+
 enum weir_status wr_logs_open(const struct wr_logs_config *config,
                               struct wr_logs **out, struct weir_error *err)
 {
@@ -326,7 +340,7 @@ enum weir_status wr_logs_open(const struct wr_logs_config *config,
     enum weir_status status =
         logs->config.dir ? wr_logs_sync_start(logs, err) : WEIR_E_NOMEM;
     if (status == WEIR_OK) {
-        status = wr_mkdirs(logs->config.dir, err);
+        status = make_dir(logs->config.dir, err);
     }
     if (status == WEIR_OK) {
         status = wr_lock_file(in_dir(logs, ".lock", path), &logs->lock_fd, err);

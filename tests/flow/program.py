@@ -682,6 +682,15 @@ def test_input_deleted():
         pool.stop()
 
 
+def test_data_is_no_folder():
+    """A data folder that cannot be made ends a broker, and a pool with the included one, with a remedy and code 2."""
+    with Here() as h:
+        file = h.path("file", "x")
+        for command in (("broker", "--listen", "127.0.0.1:0"), ("run", WORD_COUNT, "--broker", f"127.0.0.1:{free_port()}")):
+            _, err = weir(*command, "--data", file, code=USAGE)
+            contains(err, file, "name another folder with --data")
+
+
 def test_included_broker():
     """Without bootstrap.servers the included broker runs beside the pool, is restarted, and keeps its data."""
     with Here() as h:
