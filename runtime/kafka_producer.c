@@ -516,6 +516,22 @@ enum weir_status wr_producer_poll(struct wr_producer *producer,
     return status;
 }
 
+/* A delivery that failed says more than the call of the transaction after it; a
+ * record that the broker refuses would be refused again after an abort. */
+static enum weir_status tell_why(const struct wr_producer *producer,
+                                 enum weir_status status,
+                                 struct weir_error *err)
+{
+    if (status == WEIR_OK || producer->failure.status == WEIR_OK || !err) {
+        return status;
+    }
+    *err = producer->failure;
+    if (weir_status_class(err->status) != WEIR_CLASS_SKIP) {
+        err->status = status;
+    }
+    return err->status;
+}
+
 /* What ended the transaction, if something did. librdkafka holds the records
  * of such a one back, so that waiting for them would not end, and tells only
  * calls of transactions. Beginning another one, of all calls, changes nothing:
@@ -531,8 +547,9 @@ static enum weir_status transaction_status(struct wr_producer *producer,
         rd_kafka_error_destroy(error);
         error = NULL;
     }
-    return wr_kafka_fail_object(err, producer->options, error,
-                                "waiting for produced records");
+    enum weir_status status = wr_kafka_fail_object(
+        err, producer->options, error, "waiting for produced records");
+    return tell_why(producer, status, err);
 }
 
 enum weir_status wr_producer_flush(struct wr_producer *producer, int timeout_ms,
@@ -579,8 +596,9 @@ wr_producer_send_offsets(struct wr_producer *producer,
     rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(
         producer->rk, list, membership, TXN_CALL_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(list);
-    return wr_kafka_fail_object(err, producer->options, error,
-                                "adding offsets to the transaction");
+    status = wr_kafka_fail_object(err, producer->options, error,
+                                  "adding offsets to the transaction");
+    return tell_why(producer, status, err);
 }
 
 enum weir_status wr_producer_commit(struct wr_producer *producer,
@@ -592,16 +610,8 @@ enum weir_status wr_producer_commit(struct wr_producer *producer,
         "committing the transaction");
     if (status == WEIR_OK) {
         producer->in_transaction = false;
-    } else if (producer->failure.status != WEIR_OK && err) {
-        /* The delivery that failed says more than the commit after it; a record
-         * that the broker refuses would be refused again after an abort. */
-        *err = producer->failure;
-        if (weir_status_class(err->status) == WEIR_CLASS_SKIP) {
-            return err->status;
-        }
-        err->status = status;
     }
-    return status;
+    return tell_why(producer, status, err);
 }
 
 enum weir_status wr_producer_abort(struct wr_producer *producer,
