@@ -6,6 +6,7 @@
 #include "cli/kafka_door.h"
 #include "cli/tools.h"
 
+#include "base/clock.h"
 #include "runtime/serde.h"
 
 #include <stdatomic.h>
@@ -85,10 +86,13 @@ static enum weir_status encode(const struct weir_serde *serde,
                : weir_fail_prefix(err, s, "line %lld", (long long)line);
 }
 
-/* Hands one record to librdkafka; waits while its queue is full. */
+/* Hands one record to librdkafka; waits while its queue is full, as long as
+ * something of it is acknowledged now and then. */
 static enum weir_status enqueue(struct produce *p, struct weir_bytes key,
                                 struct weir_bytes value, struct weir_error *err)
 {
+    int64_t seen = p->acknowledged;
+    int64_t until = 0; /* of the waiting; not begun */
     while (p->failure.status == WEIR_OK) {
         rd_kafka_headers_t *headers =
             p->headers ? rd_kafka_headers_copy(p->headers) : NULL;
@@ -114,6 +118,13 @@ static enum weir_status enqueue(struct produce *p, struct weir_bytes key,
             return wr_door_fail(&p->door, code, NULL, err,
                                 "line %lld was not written",
                                 (long long)p->line);
+        }
+        if (until == 0 || p->acknowledged != seen) {
+            seen = p->acknowledged;
+            until = wr_mono_ms() + p->door.timeout_ms;
+        } else if (wr_mono_ms() >= until) {
+            return fail(p, RD_KAFKA_RESP_ERR__TIMED_OUT, err,
+                        "nothing was written for --timeout");
         }
         (void)rd_kafka_poll(p->door.client, 100);
     }

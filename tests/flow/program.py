@@ -290,6 +290,10 @@ def test_full_disk():
         contains(b.log(), "records refused", "t-0", "File too large")
         written = int(re.search(r"(\d+) records written", told).group(1))
         assert h.consume("t").count("\n") == written
+        # more lines than the client holds: reading them waits, and that has an end too
+        told = weir("produce", "t", "-b", h.bus, "--timeout", "2", "-X", "compression.type=none",
+                    "-X", "queue.buffering.max.messages=100", stdin=lines, code=FAILED)[1]
+        contains(told, "nothing was written for --timeout: the broker refuses them", "Disk error")
 
 
 def test_exit_of_a_busy_topic():
