@@ -14,6 +14,7 @@
 #include "runtime/kafka_consumer_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define EARLY_END_IS_SAFE  0x02030000
@@ -64,23 +65,24 @@ static void serve(struct wr_consumer *consumer)
 }
 
 /* Before 2.3, a client that is destroyed when its JoinGroup was answered and it
- * was not assigned anything yet aborts the process (librdkafka 4381). Such a
- * one has its member id. */
+ * was not assigned anything yet aborts the process (librdkafka 4381). That
+ * answer, and nothing else, names the protocol of the group; a member id may be
+ * lost again on the way. */
 static bool is_half_joined(struct wr_consumer *consumer)
 {
-    return consumer->subscribed_ms > 0 && !consumer->assigned &&
-           rd_kafka_version() < EARLY_END_IS_SAFE && is_member(consumer);
+    if (consumer->subscribed_ms == 0 || consumer->assigned ||
+        rd_kafka_version() >= EARLY_END_IS_SAFE) {
+        return false;
+    }
+    const char *protocol = rd_kafka_rebalance_protocol(consumer->rk);
+    return protocol && strcmp(protocol, "NONE") != 0;
 }
 
 /* librdkafka's blocking close gives up half-way when the queue is woken, which
  * wr_consumer_wake may do at any moment; so the closing is served here. */
-bool wr_consumer_close(struct wr_consumer *consumer)
+static void close_group(struct wr_consumer *consumer)
 {
     int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
-    consumer->closing = true;
-    while (is_half_joined(consumer) && wr_mono_ms() < until) {
-        serve(consumer);
-    }
     rd_kafka_error_t *error =
         rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
     bool closes = error == NULL;
@@ -89,12 +91,23 @@ bool wr_consumer_close(struct wr_consumer *consumer)
                rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
-    until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
     while (closes && !rd_kafka_consumer_closed(consumer->rk) &&
            wr_mono_ms() < until) {
         serve(consumer);
     }
-    return !is_half_joined(consumer); /* the answer may have come meanwhile */
+}
+
+bool wr_consumer_close(struct wr_consumer *consumer)
+{
+    int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
+    consumer->closing = true;
+    while (is_half_joined(consumer) && wr_mono_ms() < until) {
+        serve(consumer);
+    }
+    /* asked now: a closed consumer does not answer it any more */
+    bool half = is_half_joined(consumer);
+    close_group(consumer);
+    return !half || consumer->assigned;
 }
 
 bool wr_consumer_leave(struct wr_consumer *consumer)
