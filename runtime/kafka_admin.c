@@ -407,6 +407,7 @@ void wr_group_view_done(struct wr_group_view *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         free(group->members[i].client_id);
+        free(group->members[i].instance_id);
         free(group->members[i].host);
         free(group->members[i].partitions);
     }
@@ -423,10 +424,13 @@ static enum weir_status keep_member(const rd_kafka_MemberDescription_t *from,
     const rd_kafka_topic_partition_list_t *list =
         assignment ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
     int n = list ? list->cnt : 0;
+    const char *instance_id =
+        rd_kafka_MemberDescription_group_instance_id(from);
     to->client_id = strdup(rd_kafka_MemberDescription_client_id(from));
+    to->instance_id = strdup(instance_id ? instance_id : "");
     to->host = strdup(rd_kafka_MemberDescription_host(from));
     to->partitions = calloc((size_t)n + 1, sizeof(*to->partitions));
-    if (!to->client_id || !to->host || !to->partitions) {
+    if (!to->client_id || !to->instance_id || !to->host || !to->partitions) {
         return WEIR_E_NOMEM;
     }
     for (int i = 0; i < n; i++) {

@@ -70,6 +70,7 @@ WEIR_MUST_CHECK enum weir_status wr_admin_grow_topic(struct wr_admin *admin,
 
 struct wr_member_view {
     char *client_id;     /* owned */
+    char *instance_id;   /* owned; "" of a dynamic member */
     char *host;          /* owned; the address the broker saw */
     int32_t *partitions; /* of the topic asked for */
     size_t partition_count;

@@ -61,6 +61,22 @@ enum weir_status wr_placement_join(const struct wr_placement *placement,
     return wr_consumer_subscribe(consumer, placement->anchor, err);
 }
 
+bool wr_placement_returns(const struct wr_placement *placement,
+                          struct wr_admin *admin, const char *group_id,
+                          const char *instance_id)
+{
+    struct weir_error err;
+    struct wr_group_view group = {NULL, 0, false};
+    enum weir_status status = wr_admin_group(admin, group_id, placement->anchor,
+                                             LOOK_TIMEOUT_MS, &group, &err);
+    bool returns = status != WEIR_OK;
+    for (size_t i = 0; !returns && i < group.count; i++) {
+        returns = strcmp(group.members[i].instance_id, instance_id) == 0;
+    }
+    wr_group_view_done(&group);
+    return returns;
+}
+
 enum weir_status wr_placement_unowned(const struct wr_placement *placement,
                                       struct wr_admin *admin,
                                       const char *group_id, int32_t *out,

@@ -41,13 +41,19 @@ void wr_placement_given(const struct wr_placement *placement,
 void wr_placement_revoked(const struct wr_placement *placement,
                           const int32_t *partitions, size_t count, bool lost);
 
+/** Whether the group knows a static member (group.instance.id) of that name.
+ *  One that joins then is given what its former life had, without a rebalance
+ *  (KIP-345), and should ask wr_placement_unowned: if that one had been told to
+ *  give tasks up, and died before it could join again to pass them on
+ *  (KIP-429), nobody will ever be given them unless a member leaves and joins
+ *  anew. Where the group cannot be asked, true. Waits a second at most. Thread:
+ *  any. */
+bool wr_placement_returns(const struct wr_placement *placement,
+                          struct wr_admin *admin, const char *group_id,
+                          const char *instance_id);
 /** Sets *out to the number of tasks that no member of the group has, -1 while
- *  the group rebalances. A static member (group.instance.id) that comes back
- *  should ask: it is given what its former life had, without a rebalance
- *  (KIP-345). If that one had been told to give tasks up, and died before it
- *  could join again to pass them on (KIP-429), nobody will ever be given them
- *  unless a member leaves and joins anew. Errors: as wr_admin_group. Waits a
- * second at most. Thread: any. */
+ *  the group rebalances. Errors: as wr_admin_group. Waits a second at most.
+ * Thread: any. */
 WEIR_MUST_CHECK enum weir_status
 wr_placement_unowned(const struct wr_placement *placement,
                      struct wr_admin *admin, const char *group_id, int32_t *out,

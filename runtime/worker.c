@@ -410,9 +410,21 @@ static int next_wait_ms(const struct wr_worker *worker, bool busy)
     return wait < 1 ? 1 : (int)wait;
 }
 
-/* A static member that came back makes sure that every task has an owner; see
- * placement.h. Tasks are without one for a moment in every rebalance, as long
- * as their former owner takes to commit; so it looks twice. */
+/* A member of a name that the group knows makes sure, once it was given its
+ * tasks, that every task has an owner; see placement.h. */
+static void expect_owners(struct wr_worker *worker)
+{
+    const char *group = worker->env->plan->application_id;
+    bool returns = worker->instance_id[0] &&
+                   wr_placement_returns(&worker->placement, worker->env->admin,
+                                        group, worker->instance_id);
+    worker->look_ms = returns ? 0 : INT64_MAX;
+    worker->leaves = false;
+    worker->unowned = 0;
+}
+
+/* Tasks are without an owner for a moment in every rebalance, as long as their
+ * former one takes to commit; so this looks twice. */
 static void look_for_owners(struct wr_worker *worker, int64_t now_ms)
 {
     struct weir_error err;
@@ -543,9 +555,7 @@ static enum weir_status session(struct wr_worker *worker,
     } else if (status == WEIR_OK) {
         worker->commit_last_ms = wr_mono_ms();
         worker->purge_last_ms = worker->commit_last_ms;
-        worker->look_ms = worker->instance_id[0] ? 0 : INT64_MAX;
-        worker->leaves = false;
-        worker->unowned = 0;
+        expect_owners(worker);
         status = join(worker, err);
         if (status == WEIR_OK) {
             status = run_turns(worker, err);
