@@ -748,9 +748,10 @@ def main():
     tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_") and (not args.names or n in args.names)]
     failed = 0
     for name, test in tests:
+        began = time.monotonic()
         try:
             test()
-            print(f"ok      {name}", flush=True)
+            print(f"ok      {name:<28}{(time.monotonic() - began) * 1000:7.0f} ms", flush=True)
         except Exception:  # pylint: disable=broad-except
             failed += 1
             print(f"FAILED  {name}: {test.__doc__}", flush=True)

@@ -9,7 +9,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define KEYS 500
+#define KEYS         500
+#define SURE_COMMITS 30 /* at 7 s each: one at least is written down */
 
 static const struct weir_store_spec rows = {
     .size = sizeof(struct weir_store_spec), .name = "rows"};
@@ -28,10 +29,12 @@ static void put_number(struct fixture *f, int store, int64_t i)
     must_put(fixture_store(f, store), key, value);
 }
 
-/* Commits for ever, at a pace of `every` records; never returns. */
-static void commit_for_ever(struct fixture *f, int every)
+/* Commits for ever, at a pace of `every` records; never returns. Says by a byte
+ * each that it begins and that it did one of the first SURE_COMMITS commits. */
+static void commit_for_ever(struct fixture *f, int every, int ready)
 {
     int64_t now_ms = 0;
+    assert_int_equal(write(ready, "x", 1), 1);
     fixture_open(f);
     for (int s = 0; s < 2; s++) {
         f->logged[s] = wr_store_restore_from(f->state, s);
@@ -43,6 +46,9 @@ static void commit_for_ever(struct fixture *f, int every)
         }
         now_ms += 7000;
         must_commit(f, now_ms);
+        if (now_ms <= 7000 * SURE_COMMITS) {
+            assert_int_equal(write(ready, "x", 1), 1);
+        }
     }
 }
 
@@ -89,18 +95,17 @@ static void data_and_offset_agree_after_kill_9(void **state)
         assert_true(child >= 0);
         if (child == 0) {
             fixture_env(&f, 64 << 10);
-            if (write(ready[1], "x", 1) != 1) {
-                _exit(1);
-            }
-            commit_for_ever(&f, every);
+            commit_for_ever(&f, every, ready[1]);
         }
         fixture_background = false;
         char byte;
         close(ready[1]);
-        assert_int_equal(read(ready[0], &byte, 1), 1);
-        close(ready[0]);
+        for (int i = 0; i <= (round % 4 < 2 ? 0 : SURE_COMMITS); i++) {
+            assert_int_equal(read(ready[0], &byte, 1), 1);
+        }
         usleep(pause); /* the moment of the kill is the point */
         assert_int_equal(kill(child, SIGKILL), 0);
+        close(ready[0]);
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
