@@ -140,7 +140,7 @@ static void three_cooperative_members_share_and_take_over(void **state)
     member_stop(&m[2]); /* leaves: no session timeout is waited for */
     int64_t began_ms = flow_now_ms();
     wait_for(m, 2, 3);
-    assert_true(flow_now_ms() - began_ms < 5000);
+    assert_true(flow_now_ms() - began_ms < 15000); /* of 30 */
     member_stop(&m[1]);
     wait_for(m, 1, 6);
     assert_int_equal(m[0].lost, 0);
