@@ -42,6 +42,8 @@ struct consume {
     int64_t count;
     int32_t last_partition; /* of what came last */
     bool reader_left;       /* of standard output */
+    bool gone;              /* the topic is */
+    rd_kafka_queue_t **own; /* by partition number; see wr_kafka_end_queue */
     struct weir_writer line;
 };
 
@@ -51,6 +53,12 @@ static void on_signal(int signal_number)
 {
     (void)signal_number;
     interrupted = 1;
+}
+
+static void on_gone(void *opaque)
+{
+    struct consume *c = opaque;
+    c->gone = true;
 }
 
 /* ---- one record --------------------------------------------------------- */
@@ -198,7 +206,7 @@ static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
 
 static bool is_done(const struct consume *c)
 {
-    return interrupted || c->reader_left ||
+    return interrupted || c->reader_left || c->gone ||
            (c->max >= 0 && c->count >= c->max) ||
            (c->exit_at_end && c->at_end >= c->partitions);
 }
@@ -218,6 +226,13 @@ static enum weir_status consume_all(struct consume *c, struct weir_error *err)
     }
     if (s == WEIR_OK && !c->reader_left && fflush(stdout) != 0) {
         s = not_written(c, err);
+    }
+    if (s == WEIR_OK && c->gone) {
+        s = weir_fail(
+            err, WEIR_E_NOTFOUND,
+            "topic '%s' does not exist any more: it was deleted while "
+            "it was read, after %lld records",
+            c->topic, (long long)c->count);
     }
     return s;
 }
@@ -287,15 +302,22 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
     c->partitions = list->cnt;
     c->ended = calloc((size_t)count, sizeof(*c->ended));
     c->ends = calloc((size_t)count, sizeof(*c->ends));
+    c->own = calloc((size_t)count, sizeof(*c->own));
     c->ended_count = count;
-    s = c->ended && c->ends ? WEIR_OK
-                            : weir_fail(err, WEIR_E_NOMEM, "out of memory");
+    s = c->ended && c->ends && c->own
+            ? WEIR_OK
+            : weir_fail(err, WEIR_E_NOMEM, "out of memory");
     if (s == WEIR_OK && c->exit_at_end) {
         s = find_ends(c, list, err);
     }
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (s == WEIR_OK) {
         code = rd_kafka_assign(c->door.client, list);
+    }
+    for (int i = 0; s == WEIR_OK && i < list->cnt; i++) {
+        int32_t partition = list->elems[i].partition;
+        c->own[partition] =
+            rd_kafka_queue_get_partition(c->door.client, c->topic, partition);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return code
@@ -371,7 +393,7 @@ int wr_consume(struct wr_cli *cli)
                                                            : "read_committed"},
         {NULL, NULL}};
     struct weir_error err = {0};
-    struct consume c = {0};
+    struct consume c = {.door = {.on_gone = on_gone, .opaque = &c}};
     struct sigaction action = {.sa_handler = on_signal};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
@@ -388,10 +410,14 @@ int wr_consume(struct wr_cli *cli)
         if (s == WEIR_E_CORRUPT) {
             wr_kafka_settle(c.door.client, c.topic, c.last_partition);
         }
+        for (int i = 0; c.own && i < c.ended_count; i++) {
+            wr_kafka_end_queue(c.own[i]);
+        }
     }
     wr_door_close(&c.door);
     wr_buf_done(&c.line.buf);
     free(c.ended);
     free(c.ends);
+    free(c.own);
     return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);
 }

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,6 +78,17 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
     door->on_delivery(client, message, door->opaque);
 }
 
+static void on_error(rd_kafka_t *client, int code, const char *reason,
+                     void *opaque)
+{
+    const struct wr_door *door = opaque;
+    if (wr_kafka_status(code) == WEIR_E_NOTFOUND) {
+        door->on_gone(door->opaque);
+    } else { /* as librdkafka does where nobody listens */
+        wr_kafka_log(client, LOG_ERR, "ERROR", reason);
+    }
+}
+
 static enum weir_status make_client(struct wr_door *door,
                                     enum wr_client_kind kind,
                                     const struct wr_client_setting *forced,
@@ -98,6 +110,9 @@ static enum weir_status make_client(struct wr_door *door,
     }
     if (door->on_refusal) {
         listen_for_refusals(conf);
+    }
+    if (door->on_gone) {
+        rd_kafka_conf_set_error_cb(conf, on_error);
     }
     door->client = rd_kafka_new(kind == WR_CLIENT_CONSUMER ? RD_KAFKA_CONSUMER
                                                            : RD_KAFKA_PRODUCER,

@@ -31,11 +31,13 @@ struct wr_door {
     /** Called, on any thread, with the code of each refusal of records that
      *  librdkafka tries again after. */
     void (*on_refusal)(void *opaque, rd_kafka_resp_err_t code);
+    /** Called from polls when a topic that is read does not exist any more. */
+    void (*on_gone)(void *opaque);
     void *opaque;
 };
 
-/** Makes a client of the kind from the command line. The door's on_delivery and
- *  opaque are read, on_refusal too, the rest is set; the door is empty on
+/** Makes a client of the kind from the command line. The door's callbacks and
+ *  opaque are read, the rest is set; the door is empty on
  * failure. `forced` settings win over the user's; may be NULL. Errors:
  * WEIR_E_CONFIG; nobody is contacted yet. */
 WEIR_MUST_CHECK enum weir_status

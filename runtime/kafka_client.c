@@ -51,6 +51,25 @@ void wr_kafka_settle(struct rd_kafka_s *rk, const char *topic,
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* What stays behind is an operation that refers to the partition, which refers
+ * to its broker; a client is destroyed only when nothing refers to its brokers.
+ * The partitions of topics that are known are cleared by librdkafka itself. */
+void wr_kafka_end_queue(struct rd_kafka_queue_s *own)
+{
+    rd_kafka_message_t *left[64];
+    ssize_t n = own ? 1 : 0;
+    while (n > 0) {
+        n = rd_kafka_consume_batch_queue(own, 0, left,
+                                         sizeof(left) / sizeof(left[0]));
+        for (ssize_t i = 0; i < n; i++) {
+            rd_kafka_message_destroy(left[i]);
+        }
+    }
+    if (own) {
+        rd_kafka_queue_destroy(own);
+    }
+}
+
 bool wr_kafka_property_known(const char *name)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

@@ -12,6 +12,7 @@
 struct rd_kafka_s; /* rd_kafka_t */
 struct rd_kafka_conf_s;
 struct rd_kafka_error_s;
+struct rd_kafka_queue_s; /* rd_kafka_queue_t */
 
 /** Whether librdkafka has a property of that name. Thread: any. */
 bool wr_kafka_property_known(const char *name);
@@ -20,6 +21,13 @@ bool wr_kafka_property_known(const char *name);
  *  before its destruction: see kafka_client.c. Thread: the consumer's. */
 void wr_kafka_settle(struct rd_kafka_s *rk, const char *topic,
                      int32_t partition);
+/** Empties and gives up a partition's own queue (rd_kafka_queue_get_partition),
+ *  or NULL, of a consumer that was closed and is to be destroyed. A consumer
+ *  takes one of each partition when it is assigned: where its topic is deleted
+ *  later, librdkafka 2.0.2 leaves something in there that it waits for, for
+ *  ever, in the destruction. A queue of a partition that is still assigned is
+ *  the client's: not to be ended. Thread: the consumer's. */
+void wr_kafka_end_queue(struct rd_kafka_queue_s *own);
 /** Whether librdkafka takes the value. Errors: WEIR_E_CONFIG with its reason.
  */
 WEIR_MUST_CHECK enum weir_status

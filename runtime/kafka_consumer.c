@@ -234,6 +234,15 @@ enum weir_status wr_consumer_new(const struct wr_consumer_spec *spec,
     return WEIR_OK;
 }
 
+static void free_topic(struct wr_consumer_topic *topic)
+{
+    for (int32_t i = 0; i < topic->place_count; i++) {
+        wr_kafka_end_queue(topic->places[i].own);
+    }
+    rd_kafka_topic_destroy(topic->rkt);
+    free(topic->places);
+}
+
 void wr_consumer_free(struct wr_consumer *consumer)
 {
     if (!consumer) {
@@ -249,8 +258,7 @@ void wr_consumer_free(struct wr_consumer *consumer)
                         consumer->damaged_partition);
     }
     for (size_t i = 0; i < consumer->topic_count; i++) {
-        rd_kafka_topic_destroy(consumer->topics[i].rkt);
-        free(consumer->topics[i].places);
+        free_topic(&consumer->topics[i]);
     }
     free(consumer->topics);
     rd_kafka_queue_destroy(consumer->queue);
@@ -301,6 +309,7 @@ static enum weir_status set_place(struct wr_consumer *consumer,
         topic->places = places;
         topic->place_count = (int32_t)n;
     }
+    place.own = topic->places[p->partition].own;
     topic->places[p->partition] = place;
     return WEIR_OK;
 }
@@ -350,6 +359,31 @@ wr_partition_list(const struct wr_partition *partitions, size_t count)
     return list;
 }
 
+/* The place of a partition that set_place was once called for, or NULL. */
+static struct wr_place *known_place(struct wr_consumer *consumer,
+                                    const char *name, int32_t partition)
+{
+    const struct wr_consumer_topic *topic = topic_of(consumer, name);
+    return topic && partition >= 0 && partition < topic->place_count
+               ? &topic->places[partition]
+               : NULL;
+}
+
+/* See wr_kafka_end_queue. One from the first assignment on is enough: a topic
+ * that is made anew has other partitions, which librdkafka ends itself. */
+static void keep_own_queues(struct wr_consumer *consumer,
+                            const struct wr_partition *partitions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct wr_place *place =
+            known_place(consumer, partitions[i].topic, partitions[i].partition);
+        if (place && !place->own) {
+            place->own = rd_kafka_queue_get_partition(
+                consumer->rk, partitions[i].topic, partitions[i].partition);
+        }
+    }
+}
+
 enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
                                     const struct wr_partition *partitions,
                                     size_t count, struct weir_error *err)
@@ -372,6 +406,7 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
     }
     rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
+    keep_own_queues(consumer, partitions, count);
     return wr_kafka_fail_object(err, consumer->options, error, "assignment");
 }
 
@@ -380,12 +415,11 @@ static void end_pauses(struct wr_consumer *consumer,
                        const struct wr_partition *partitions, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct wr_consumer_topic *topic =
-            topic_of(consumer, partitions[i].topic);
-        int32_t at = partitions[i].partition;
-        if (topic && at >= 0 && at < topic->place_count &&
-            topic->places[at].paused) {
-            wr_consumer_pause(consumer, partitions[i].topic, at, false);
+        const struct wr_place *place =
+            known_place(consumer, partitions[i].topic, partitions[i].partition);
+        if (place && place->paused) {
+            wr_consumer_pause(consumer, partitions[i].topic,
+                              partitions[i].partition, false);
         }
     }
 }
@@ -446,9 +480,9 @@ void wr_consumer_pause(struct wr_consumer *consumer, const char *topic,
     rd_kafka_resp_err_t code =
         pause ? rd_kafka_pause_partitions(consumer->rk, list)
               : rd_kafka_resume_partitions(consumer->rk, list);
-    const struct wr_consumer_topic *known = topic_of(consumer, topic);
-    if (known && partition >= 0 && partition < known->place_count) {
-        known->places[partition].paused = pause;
+    struct wr_place *place = known_place(consumer, topic, partition);
+    if (place) {
+        place->paused = pause;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         wr_log(WR_DEBUG, "kafka", pause ? "pause" : "resume",

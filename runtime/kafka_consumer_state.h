@@ -13,9 +13,11 @@
 #define WR_BATCH_MAX 4096 /* messages taken from librdkafka at once */
 
 struct wr_place {
-    void *tag;    /* NULL: not assigned */
-    bool guessed; /* its beginning was taken to be offset 0 */
-    bool paused;  /* by wr_consumer_pause */
+    void *tag;             /* NULL: not assigned */
+    bool guessed;          /* its beginning was taken to be offset 0 */
+    bool paused;           /* by wr_consumer_pause */
+    rd_kafka_queue_t *own; /* librdkafka's for the partition, also when it is no
+                              longer assigned; see wr_kafka_end_queue */
 };
 
 struct wr_consumer_topic {

@@ -39,6 +39,7 @@ return app
 """
 SLOW_RECORDS = 300  # a thread looks up after 256 of a task, here after 14 s
 SLOW_TASKS = 4
+SLOW_WAIT_S = 200  # the 14 s are of processor time
 TASKS = 8  # two sub-topologies, four partitions
 JOIN_GROUP, SYNC_GROUP = 11, 14
 COORDINATOR_ERRORS = (14, 15, 16)  # it is on its way
@@ -126,8 +127,8 @@ def owned(flow, group):
     return sum(shares(flow, group))
 
 
-def wait_for(what, condition):
-    deadline = time.monotonic() + WAIT_S
+def wait_for(what, condition, seconds=WAIT_S):
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"gave up waiting for {what}"
         time.sleep(0.05)
@@ -173,7 +174,7 @@ def one_is_slow(flow):
     first = worker(flow, group, app, "slow")
     wait_for("all tasks to be dealt", lambda: owned(flow, group) == SLOW_TASKS)
     second = worker(flow, group, app, "other")
-    wait_for("the second worker to have tasks", lambda: [SLOW_TASKS // 2] * 2 == shares(flow, group))
+    wait_for("the second worker to have tasks", lambda: [SLOW_TASKS // 2] * 2 == shares(flow, group), SLOW_WAIT_S)
     assert "rejoining" not in end(flow, group, "other", second), "a slow member was taken for dead"
     end(flow, group, "slow", first)
 

@@ -85,7 +85,9 @@ class Process:
     def stop(self, code=0):
         if self.process.poll() is None:
             self.process.terminate()
-        return self.ends(code)
+        log = self.ends(code)
+        assert "event=killing" not in log, f"a child did not end as asked: {log}"
+        return log
 
     def kill(self):
         if self.process.poll() is None:
@@ -634,6 +636,21 @@ def test_reader_leaves():
         assert consume.stderr.read() == b"" and consume.wait(PATIENCE) == 0
 
 
+def test_consumed_topic_deleted():
+    """`weir consume` of a topic that is deleted meanwhile shows what it has, says so, and ends."""
+    with Here() as h:
+        h.broker()
+        h.topics("t", partitions="2")
+        h.produce("t", "a\nb\n")
+        consume = subprocess.Popen([WEIR, "consume", "t", "-b", h.bus, "-X", "topic.metadata.propagation.max.ms=100"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert sorted(consume.stdout.readline() for _ in range(2)) == ["a\n", "b\n"]
+        weir("topic", "delete", "t", "--yes", "-b", h.bus)
+        out, log = consume.communicate(timeout=PATIENCE)
+        assert (out, consume.returncode) == ("", NOT_FOUND), (out, consume.returncode)
+        contains(log, "topic 't' does not exist any more", "after 2 records")
+
+
 def test_broker_comes_back():
     """A broker that is killed and comes back costs time, not records."""
     with Here() as h:
@@ -682,7 +699,7 @@ def test_input_deleted():
         h.produce("lines", "a\n")
         wait_for("a count", lambda: "a\t1" in h.consume("word-counts", "--value-type", "int64"))
         weir("topic", "delete", "lines", "--yes", "-b", h.bus)
-        pool.says(r'level=warn .*event="input gone" .*lines \[0\].* does not exist')
+        pool.says(r'level=warn .*event="input gone" .*lines \[0\].*(no longer available|does not exist)')
         pool.stop()
 
 
