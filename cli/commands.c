@@ -157,7 +157,9 @@ const struct wr_cli_command wr_commands[] = {
      "The exit\nstatus is 0 only when every one is.",
      produce_options, 1, 1, wr_produce, NULL, false},
     {"consume", "TOPIC", "Prints the records of a topic.",
-     "A line is key, tab, value, or the value alone where there is no key.",
+     "A line is key, tab, value, or the value alone where there is no key. "
+     "Goes on until\nit is interrupted, or the topic is deleted (exit status "
+     "5); see --exit and --max.",
      consume_options, 1, 1, wr_consume, NULL, false},
     {"help", "[COMMAND... | config]", "Shows the page of a command.", "",
      help_options, 0, 2, wr_help, NULL, false},

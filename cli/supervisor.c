@@ -217,12 +217,14 @@ static void begin_stop(struct supervisor *sup, int code)
     }
 }
 
-static void kill_rest(struct supervisor *sup)
+static void kill_rest(struct supervisor *sup, const char *why)
 {
     if (!sup->killing) {
         sup->killing = true;
-        wr_log(WR_WARN, "pool", "killing", "children=%zu",
-               running(sup, false) + running(sup, true));
+        wr_log(WR_WARN, "pool", "killing",
+               "children=%zu reason=\"%s; what they have not committed is done "
+               "again by who comes next\"",
+               running(sup, false) + running(sup, true), why);
     }
     signal_children(sup, false, SIGKILL);
     signal_children(sup, true, SIGKILL);
@@ -297,7 +299,7 @@ static void read_signals(struct supervisor *sup)
             continue; /* reap() comes next and looks at every child */
         }
         if (sup->stopping) {
-            kill_rest(sup);
+            kill_rest(sup, "a second signal");
         } else {
             wr_log(WR_INFO, "pool", "stopping", "signal=%d",
                    (int)info.ssi_signo);
@@ -364,7 +366,7 @@ static void loop(struct supervisor *sup)
             }
             until = sup->stop_by_ms;
             if (wr_mono_ms() >= until) {
-                kill_rest(sup);
+                kill_rest(sup, "--stop-timeout is over");
                 until = INT64_MAX;
             }
         }
