@@ -302,7 +302,7 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
     c->partitions = list->cnt;
     c->ended = calloc((size_t)count, sizeof(*c->ended));
     c->ends = calloc((size_t)count, sizeof(*c->ends));
-    c->own = calloc((size_t)count, sizeof(*c->own));
+    c->own = calloc((size_t)count + 1, sizeof(*c->own));
     c->ended_count = count;
     s = c->ended && c->ends && c->own
             ? WEIR_OK
