@@ -330,12 +330,24 @@ static void set_offset_errors(struct wr_txn_offset_commit_response *response,
     }
 }
 
+static void offsets_failed(struct wr_request *request, void *response)
+{
+    (void)request;
+    set_offset_errors(response, WR_ERR_COORDINATOR_NOT_AVAILABLE);
+}
+
+/* The answer waits for the disk: a broker that dies before it writes the
+ * offsets down would, once it is back, commit the transaction without them. */
 void wr_handle_txn_offset_commit(struct wr_request *request)
 {
     const struct wr_txn_offset_commit_request *body = request->body;
     struct wr_groups *groups = request->broker->groups;
-    struct wr_txn_offset_commit_response response;
-    wr_txn_offset_commit_response_init(&response);
+    struct wr_txn_offset_commit_response *response =
+        wr_request_take(request, 1, sizeof(*response));
+    if (!response) {
+        return;
+    }
+    wr_txn_offset_commit_response_init(response);
     size_t total = 0;
     for (int32_t t = 0; t < body->topics_count; t++) {
         total += (size_t)body->topics[t].partitions_count;
@@ -345,20 +357,22 @@ void wr_handle_txn_offset_commit(struct wr_request *request)
     if (!positions) {
         return;
     }
-    if (!WR_REQUEST_TAKE_TOPICS(request, body, &response)) {
+    if (!WR_REQUEST_TAKE_TOPICS(request, body, response)) {
         return;
     }
     struct wr_group_entry *entry = NULL;
     int16_t error = offsets_group(request, &entry);
     size_t count = 0;
-    if (read_offsets(request, error, &response, positions, &count)) {
+    if (read_offsets(request, error, response, positions, &count)) {
         if (count > 0) {
             struct wr_offset_commit commit = {
                 positions, count, body->producer_id, body->producer_epoch};
-            set_offset_errors(&response,
+            set_offset_errors(response,
                               wr_groups_commit(groups, entry, &commit));
+            wr_request_reply_durable(request, response, offsets_failed);
+        } else {
+            wr_request_reply(request, response);
         }
-        wr_request_reply(request, &response);
     }
     if (entry) {
         wr_groups_stepped(groups, entry);

@@ -4,9 +4,11 @@
  * that end a transaction in each partition.
  *
  * What is in the log counts. The log makes all appends of the broker durable in
- * the order in which they were made, whatever the partition. So partitions and
- * offsets may join a transaction without waiting for the disk: the decision
- * that would count on them is written after them, and only its answer waits.
+ * the order in which they were made, whatever the partition. So partitions may
+ * join a transaction without waiting for the disk: records and offsets are
+ * written after them, and are refused where they are unknown. The answers to
+ * records, to offsets and to the decision wait: a broker that comes back
+ * without what it acknowledged would carry out a decision that counts on it.
  *
  * At start a decision without its Complete is carried out again (a second
  * marker does no harm), and a transaction that is open in a partition but

@@ -13,7 +13,6 @@ Against WEIR_TEST_BOOTSTRAP, or else against the included broker, which is start
 """
 import argparse
 import json
-import socket
 import struct
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import tempfile
 import time
 
 from processor_api import WAIT_S, Flow
+from wire import Connection, block, text
 
 APPLICATION = """local weir = require "weir"
 local app = weir.app "half-dealt"
@@ -45,45 +45,12 @@ JOIN_GROUP, SYNC_GROUP = 11, 14
 COORDINATOR_ERRORS = (14, 15, 16)  # it is on its way
 
 
-def text(s):
-    return struct.pack(">h", len(s)) + s.encode()
-
-
-def block(b):
-    return struct.pack(">i", len(b)) + b
-
-
-class Answer:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, form):
-        values = struct.unpack_from(">" + form, self.data, self.at)
-        self.at += struct.calcsize(">" + form)
-        return values[0]
-
-    def text(self):
-        n = max(self.take("h"), 0)
-        self.at += n
-        return self.data[self.at - n:self.at].decode()
-
-
-class Impostor:
+class Impostor(Connection):
     """A consumer of its own make, on a plain connection."""
 
     def __init__(self, address, group, instance):
-        host, port = address.rsplit(":", 1)
+        super().__init__(address, WAIT_S)
         self.group, self.instance = group, instance
-        self.socket = socket.create_connection((host, int(port)), WAIT_S)
-        self.stream = self.socket.makefile("rb")
-
-    def call(self, api, version, body):
-        request = struct.pack(">hhi", api, version, 1) + text("impostor") + body
-        self.socket.sendall(block(request))
-        size = struct.unpack(">i", self.stream.read(4))[0]
-        answer = Answer(self.stream.read(size))
-        answer.take("i")  # the correlation id
-        return answer
 
     def join(self, topic):
         """Returns the error, the generation and the member id."""
@@ -147,9 +114,9 @@ def end(flow, group, name, process):
         return log.read()
 
 
-def script(flow, name, text):
+def script(flow, name, code):
     with open(f"{flow.folder}/{name}.lua", "w") as file:
-        file.write(text)
+        file.write(code)
     return file.name
 
 

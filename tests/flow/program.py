@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ import time
 import traceback
 import urllib.error
 import urllib.request
+
+from wire import Connection, text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WEIR = None
@@ -665,6 +668,69 @@ def test_broker_comes_back():
         h.produce("lines", "a\n")
         wait_for("the third", lambda: h.consume("word-counts", "--value-type", "int64") == "a\t1\na\t2\na\t3\n")
         pool.stop()
+
+
+class Transaction:
+    """Offsets in a transaction, request by request."""
+
+    INIT, ADD_OFFSETS, END, COMMIT, FETCH = 22, 25, 26, 28, 9
+    NOT_YET = (14, 15, 16, 51)  # coordinator loads or is away; the transaction before ends
+
+    def __init__(self, address, name):
+        self.name, self.connection, self.producer = name, None, b""
+        self.connect(address)
+
+    def connect(self, address):
+        def once():
+            try:
+                return Connection(address, PATIENCE)
+            except ConnectionRefusedError:
+                return None
+        self.connection = wait_for("the broker", once)
+
+    def call(self, api, version, body):
+        def once():
+            answer = self.connection.call(api, version, body)
+            answer.take("i")  # throttle time
+            error = answer.take("h")
+            return None if error in self.NOT_YET else (error, answer)
+        return wait_for(f"an answer to request {api}", once)
+
+    def begin(self):
+        error, answer = self.call(self.INIT, 1, text(self.name) + struct.pack(">i", 60000))
+        assert error == 0, error
+        self.producer = answer.data[answer.at:]  # its id and epoch
+        assert self.call(self.ADD_OFFSETS, 1, text(self.name) + self.producer + text("g"))[0] == 0
+
+    def put(self, topic, offset):
+        answer = self.connection.call(self.COMMIT, 2, text(self.name) + text("g") + self.producer + struct.pack(">i", 1) + text(topic) +
+                                      struct.pack(">iiqi", 1, 0, offset, -1) + text(""))
+        error = struct.unpack(">h", answer.data[-2:])[0]
+        assert error == 0, error
+
+    def commit(self, address):
+        self.connect(address)
+        return self.call(self.END, 1, text(self.name) + self.producer + b"\x01")[0]
+
+    def committed(self, topic):
+        answer = self.connection.call(self.FETCH, 3, text("g") + struct.pack(">i", 1) + text(topic) + struct.pack(">ii", 1, 0))
+        assert (answer.take("i"), answer.take("i"), answer.text(), answer.take("i"), answer.take("i")) == (0, 1, topic, 1, 0)
+        return answer.take("q")
+
+
+def test_killed_behind_transaction_offsets():
+    """Offsets whose joining a transaction was acknowledged are in it, though the broker is killed at that very moment."""
+    with Here() as h:
+        b = h.broker()
+        h.topics("t", partitions="1")
+        for offset in range(1, 21):
+            transaction = Transaction(b.address, "x")
+            transaction.begin()
+            transaction.put("t", offset)
+            b.kill()
+            b = h.broker(listen=b.address)
+            assert transaction.commit(b.address) == 0
+            assert transaction.committed("t") == offset, f"the transaction was committed without its offset {offset}"
 
 
 def test_broker_silent():
