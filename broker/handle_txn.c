@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The producer's part of transactions: InitProducerId, AddPartitionsToTxn,
- * AddOffsetsToTxn, TxnOffsetCommit and EndTxn. Partitions and offsets join a
- * transaction without waiting for the disk (txns.c says why); a new producer
- * epoch and the end of a transaction wait.
+ * AddOffsetsToTxn, TxnOffsetCommit and EndTxn. Partitions join a transaction
+ * without waiting for the disk (txns.c says why); a new producer epoch, offsets
+ * and the end of a transaction wait.
  *
  * The machine answers PRODUCER_FENCED; requests from before that code existed
  * get INVALID_PRODUCER_EPOCH. */
