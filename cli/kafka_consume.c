@@ -204,9 +204,9 @@ static enum weir_status handle(struct consume *c, const rd_kafka_message_t *m,
     return print_record(c, m, err);
 }
 
-static bool is_done(const struct consume *c)
+static bool has_enough(const struct consume *c)
 {
-    return interrupted || c->reader_left || c->gone ||
+    return interrupted || c->reader_left ||
            (c->max >= 0 && c->count >= c->max) ||
            (c->exit_at_end && c->at_end >= c->partitions);
 }
@@ -214,7 +214,7 @@ static bool is_done(const struct consume *c)
 static enum weir_status consume_all(struct consume *c, struct weir_error *err)
 {
     enum weir_status s = WEIR_OK;
-    while (s == WEIR_OK && !is_done(c)) {
+    while (s == WEIR_OK && !has_enough(c) && !c->gone) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->door.client, POLL_MS);
         if (!m) {
             s = fflush(stdout) == 0 ? WEIR_OK : not_written(c, err);
@@ -227,7 +227,7 @@ static enum weir_status consume_all(struct consume *c, struct weir_error *err)
     if (s == WEIR_OK && !c->reader_left && fflush(stdout) != 0) {
         s = not_written(c, err);
     }
-    if (s == WEIR_OK && c->gone) {
+    if (s == WEIR_OK && !has_enough(c)) { /* the topic is gone */
         s = weir_fail(
             err, WEIR_E_NOTFOUND,
             "topic '%s' does not exist any more: it was deleted while "
@@ -314,7 +314,7 @@ static enum weir_status assign(struct consume *c, struct weir_error *err)
     if (s == WEIR_OK) {
         code = rd_kafka_assign(c->door.client, list);
     }
-    for (int i = 0; s == WEIR_OK && i < list->cnt; i++) {
+    for (int i = 0; s == WEIR_OK && !code && i < list->cnt; i++) {
         int32_t partition = list->elems[i].partition;
         c->own[partition] =
             rd_kafka_queue_get_partition(c->door.client, c->topic, partition);
