@@ -20,21 +20,30 @@
  *
  * The snapshot is Kafka's, which keeps the last batch of each producer only:
  *   0  2  version 1
- *   2  4  CRC-32C of everything from 6 on
+ *   2  4  CRC-32C of everything from 6 on, to the end of the file
  *   6  4  count
  *  10  46 each: i64 producer id, i16 epoch, i32 last sequence, i64 last offset,
  *         i32 offset delta, i64 timestamp, i32 coordinator epoch, i64 first
- * offset of the open transaction (-1 none) A log that loads one refills the
- * other four from its last batches. Thread: the broker's loop. */
+ *         offset of the open transaction (-1 none)
+ * What it has no place for follows, where Kafka does not look but to sum it:
+ *      4  "weir"
+ *      2  version 0
+ *         each, in the same order: i32 first sequence of the open transaction,
+ *         i32 void from, i16 batches, and per batch i32 first sequence, i32
+ *         last sequence, i64 last offset, i32 offset delta, i64 timestamp, u32
+ *         checksum
+ * A snapshot that Kafka wrote has no such part: the log refills the other four
+ * batches from its end. Thread: the broker's loop. */
 #include "broker/producer_state.h"
 
 #include "base/hash.h"
 
 #include <stdlib.h>
 
-#define SNAPSHOT_HEADER  10u
 #define SNAPSHOT_ENTRY   46u
 #define SNAPSHOT_VERSION 1
+#define REST_MAGIC       0x77656972u /* "weir" */
+#define REST_VERSION     0
 
 void wr_producers_init(struct wr_producers *producers, uint32_t max,
                        int64_t expire_ms)
@@ -494,26 +503,58 @@ int64_t wr_producers_stable(const struct wr_producers *producers,
 /* ---- snapshot -------------------------------------------------------------
  */
 
+/* Kafka's part of a producer. */
+static void entry_save(const struct wr_producer_state *p, struct wr_buf *out)
+{
+    const struct wr_producer_batch *last = last_batch(p);
+    wr_buf_put_i64(out, p->producer_id);
+    wr_buf_put_i16(out, p->producer_epoch);
+    wr_buf_put_i32(out, last ? last->last_sequence : -1);
+    wr_buf_put_i64(out, last ? last->last_offset : -1);
+    wr_buf_put_i32(out, last ? last->offset_delta : 0);
+    wr_buf_put_i64(out, p->last_timestamp_ms);
+    wr_buf_put_i32(out, p->coordinator_epoch);
+    wr_buf_put_i64(out, p->txn_first_offset);
+}
+
+/* The rest of it. */
+static void rest_save(const struct wr_producer_state *p, struct wr_buf *out)
+{
+    wr_buf_put_i32(out, p->txn_first_sequence);
+    wr_buf_put_i32(out, p->void_from);
+    wr_buf_put_i16(out, (int16_t)p->batch_count);
+    for (uint32_t i = 0; i < p->batch_count; i++) {
+        const struct wr_producer_batch *batch = &p->batches[i];
+        wr_buf_put_i32(out, batch->first_sequence);
+        wr_buf_put_i32(out, batch->last_sequence);
+        wr_buf_put_i64(out, batch->last_offset);
+        wr_buf_put_i32(out, batch->offset_delta);
+        wr_buf_put_i64(out, batch->timestamp_ms);
+        wr_buf_put_i32(out, (int32_t)batch->crc);
+    }
+}
+
+static void save_each(const struct wr_producers *producers, struct wr_buf *out,
+                      void (*save)(const struct wr_producer_state *p,
+                                   struct wr_buf *out))
+{
+    size_t cursor = 0;
+    void *value;
+    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+        save(value, out);
+    }
+}
+
 void wr_producers_save(const struct wr_producers *producers, struct wr_buf *out)
 {
     size_t start = out->len;
-    size_t cursor = 0;
-    void *value;
     wr_buf_put_i16(out, SNAPSHOT_VERSION);
     wr_buf_put_i32(out, 0);
     wr_buf_put_i32(out, (int32_t)producers->map.count);
-    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        const struct wr_producer_state *p = value;
-        const struct wr_producer_batch *last = last_batch(p);
-        wr_buf_put_i64(out, p->producer_id);
-        wr_buf_put_i16(out, p->producer_epoch);
-        wr_buf_put_i32(out, last ? last->last_sequence : -1);
-        wr_buf_put_i64(out, last ? last->last_offset : -1);
-        wr_buf_put_i32(out, last ? last->offset_delta : 0);
-        wr_buf_put_i64(out, p->last_timestamp_ms);
-        wr_buf_put_i32(out, p->coordinator_epoch);
-        wr_buf_put_i64(out, p->txn_first_offset);
-    }
+    save_each(producers, out, entry_save);
+    wr_buf_put_i32(out, REST_MAGIC);
+    wr_buf_put_i16(out, REST_VERSION);
+    save_each(producers, out, rest_save);
     if (out->status == WEIR_OK) {
         wr_store_u32(out->data + start + 2,
                      wr_crc32c(0, out->data + start + 6, out->len - start - 6));
@@ -521,7 +562,8 @@ void wr_producers_save(const struct wr_producers *producers, struct wr_buf *out)
 }
 
 static enum weir_status entry_load(struct wr_producers *producers,
-                                   struct wr_reader *reader)
+                                   struct wr_reader *reader,
+                                   struct wr_producer_state **out)
 {
     struct wr_producer_state *p;
     int64_t producer_id = wr_read_i64(reader);
@@ -548,9 +590,32 @@ static enum weir_status entry_load(struct wr_producers *producers,
             .timestamp_ms = p->last_timestamp_ms,
         };
     }
+    *out = p;
     return p->txn_first_offset >= 0
                ? txn_add(producers, producer_id, p->txn_first_offset)
                : WEIR_OK;
+}
+
+static enum weir_status rest_load(struct wr_producer_state *p,
+                                  struct wr_reader *reader)
+{
+    p->txn_first_sequence = wr_read_i32(reader);
+    p->void_from = wr_read_i32(reader);
+    int16_t count = wr_read_i16(reader);
+    if (count < 0 || count > WR_PRODUCER_BATCHES) {
+        return WEIR_E_CORRUPT;
+    }
+    p->batch_count = (uint32_t)count;
+    for (int16_t i = 0; i < count; i++) {
+        struct wr_producer_batch *batch = &p->batches[i];
+        batch->first_sequence = wr_read_i32(reader);
+        batch->last_sequence = wr_read_i32(reader);
+        batch->last_offset = wr_read_i64(reader);
+        batch->offset_delta = wr_read_i32(reader);
+        batch->timestamp_ms = wr_read_i64(reader);
+        batch->crc = wr_read_u32(reader);
+    }
+    return reader->status == WEIR_OK ? WEIR_OK : WEIR_E_CORRUPT;
 }
 
 static int txn_order(const void *a, const void *b)
@@ -562,28 +627,59 @@ static int txn_order(const void *a, const void *b)
                : x->first_offset > y->first_offset;
 }
 
-enum weir_status wr_producers_load(struct wr_producers *producers,
-                                   struct weir_bytes bytes,
-                                   struct weir_error *err)
+/* A snapshot in its parts. */
+struct snapshot {
+    struct wr_reader entries;
+    struct wr_reader rest; /* what Kafka does not know of the same producers */
+    bool has_rest;
+};
+
+static enum weir_status snapshot_open(struct weir_bytes bytes,
+                                      struct snapshot *out)
 {
     struct wr_reader reader;
-    wr_producers_clear(producers);
     wr_reader_init(&reader, bytes);
     int16_t version = wr_read_i16(&reader);
     uint32_t crc = wr_read_u32(&reader);
     int32_t count = wr_read_i32(&reader);
     if (reader.status != WEIR_OK || version != SNAPSHOT_VERSION || count < 0 ||
-        wr_reader_left(&reader) != (size_t)count * SNAPSHOT_ENTRY ||
+        wr_reader_left(&reader) / SNAPSHOT_ENTRY < (size_t)count ||
         wr_crc32c(0, bytes.data + 6, bytes.len - 6) != crc) {
-        return weir_fail(err, WEIR_E_CORRUPT, "producer snapshot is damaged");
+        return WEIR_E_CORRUPT;
     }
-    for (int32_t i = 0; i < count; i++) {
-        enum weir_status status = entry_load(producers, &reader);
-        if (status != WEIR_OK) {
-            wr_producers_clear(producers);
-            return weir_fail(err, status, "producer snapshot: %s",
-                             weir_status_text(status));
+    struct weir_bytes entries =
+        wr_read_bytes(&reader, (size_t)count * SNAPSHOT_ENTRY);
+    wr_reader_init(&out->entries, entries);
+    out->has_rest = wr_reader_left(&reader) > 0;
+    out->rest = reader;
+    if (out->has_rest && (wr_read_u32(&out->rest) != REST_MAGIC ||
+                          wr_read_i16(&out->rest) != REST_VERSION)) {
+        return WEIR_E_CORRUPT;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status wr_producers_load(struct wr_producers *producers,
+                                   struct weir_bytes bytes,
+                                   struct weir_error *err)
+{
+    struct snapshot from;
+    wr_producers_clear(producers);
+    enum weir_status status = snapshot_open(bytes, &from);
+    while (status == WEIR_OK && wr_reader_left(&from.entries) > 0) {
+        struct wr_producer_state *p = NULL;
+        status = entry_load(producers, &from.entries, &p);
+        if (status == WEIR_OK && from.has_rest) {
+            status = rest_load(p, &from.rest);
         }
+    }
+    if (status == WEIR_OK && wr_reader_left(&from.rest) > 0) {
+        status = WEIR_E_CORRUPT;
+    }
+    if (status != WEIR_OK) {
+        wr_producers_clear(producers);
+        return weir_fail(err, status, "producer snapshot: %s",
+                         weir_status_text(status));
     }
     if (producers->txn_count > 1) {
         qsort(producers->txns, producers->txn_count,

@@ -125,11 +125,13 @@ void wr_producers_expire(struct wr_producers *producers, int64_t now_ms);
 void wr_producers_backfill(struct wr_producers *producers,
                            const struct wr_batch *batch);
 
-/** Appends the snapshot in Kafka's format; see out->status. */
+/** Appends the snapshot in Kafka's format, with what Kafka does not keep behind
+ * it; see out->status. */
 void wr_producers_save(const struct wr_producers *producers,
                        struct wr_buf *out);
-/** Replaces everything by a snapshot's content.
- *  Errors: WEIR_E_CORRUPT (nobody is known then), WEIR_E_NOMEM. */
+/** Replaces everything by a snapshot's content: as it was when it was saved,
+ * or, where Kafka wrote it, the last batch of each producer. Errors:
+ * WEIR_E_CORRUPT (nobody is known then), WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status
 wr_producers_load(struct wr_producers *producers, struct weir_bytes bytes,
                   struct weir_error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/producer_state.h"
 
+#include "base/hash.h"
+
 #include "tests/harness/weir_test.h"
 
 #include <stdlib.h>
@@ -168,6 +170,84 @@ static void a_snapshot_brings_everybody_back(void **state)
     wr_buf_done(&bytes);
 }
 
+static void save_and_load(void)
+{
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, 10000);
+    wr_producers_save(&producers, &bytes);
+    assert_int_equal(wr_producers_load(&producers, wr_buf_view(&bytes), NULL),
+                     WEIR_OK);
+    wr_buf_done(&bytes);
+}
+
+static void what_is_void_is_void_after_a_snapshot_at_any_moment(void **state)
+{
+    (void)state;
+    /* 0: within the transaction; 1: after its abort; 2: with a batch after it
+     */
+    for (int moment = 0; moment < 3; moment++) {
+        int64_t id = 10 + moment;
+        assert_int_equal(offer(in_txn(batch_of(id, 0, 0, 1))), 0);
+        finish(id, 0, true);
+        struct wr_batch lost = in_txn(batch_of(id, 0, 1, 1));
+        assert_int_equal(offer(lost), 0);
+        if (moment == 0) {
+            save_and_load();
+        }
+        finish(id, 0, false);
+        if (moment == 1) {
+            save_and_load();
+        }
+        assert_int_equal(offer(lost), -1); /* late, the same to the byte */
+        struct wr_batch next = in_txn(batch_of(id, 0, 1, 1));
+        assert_int_equal(offer(next), 0);
+        if (moment == 2) {
+            save_and_load();
+        }
+        assert_int_equal(offer(next), -1);
+        assert_int_equal(offer(in_txn(batch_of(id, 0, 0, 1))), -1);
+        assert_int_equal(offer(in_txn(batch_of(id, 0, 2, 1))), 0);
+    }
+}
+
+static void a_snapshot_keeps_the_whole_window(void **state)
+{
+    (void)state;
+    struct wr_batch sent[WR_PRODUCER_BATCHES];
+    for (int32_t i = 0; i < WR_PRODUCER_BATCHES; i++) {
+        sent[i] = batch_of(1, 2, i, 1);
+        assert_int_equal(offer(sent[i]), 0);
+    }
+    save_and_load();
+    for (int32_t i = 0; i < WR_PRODUCER_BATCHES; i++) {
+        assert_int_equal(offer(sent[i]), -1);
+    }
+}
+
+static void a_snapshot_of_kafkas_brings_the_last_batches(void **state)
+{
+    (void)state;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, 10000);
+    assert_int_equal(offer(in_txn(batch_of(1, 3, 0, 2))), 0);
+    wr_producers_save(&producers, &bytes);
+    size_t kafkas = 10 + 46;
+    wr_store_u32(bytes.data + 2, wr_crc32c(0, bytes.data + 6, kafkas - 6));
+    assert_int_equal(
+        wr_producers_load(&producers, weir_bytes(bytes.data, kafkas), NULL),
+        WEIR_OK);
+    assert_int_equal(wr_producers_stable(&producers, 2), 0);
+    assert_int_equal(offer(in_txn(batch_of(1, 3, 0, 2))), -1);
+    assert_int_equal(offer(in_txn(batch_of(1, 3, 2, 1))), 0);
+    for (size_t cut = kafkas + 1; cut < bytes.len; cut++) {
+        wr_store_u32(bytes.data + 2, wr_crc32c(0, bytes.data + 6, cut - 6));
+        assert_int_equal(
+            wr_producers_load(&producers, weir_bytes(bytes.data, cut), NULL),
+            WEIR_E_CORRUPT);
+    }
+    wr_buf_done(&bytes);
+}
+
 static void idle_producers_make_room(void **state)
 {
     (void)state;
@@ -194,6 +274,9 @@ int main(void)
         TEST(the_stable_offset_waits_for_markers_to_be_durable),
         TEST(sequences_of_an_aborted_transaction_may_be_used_again),
         TEST(a_snapshot_brings_everybody_back),
+        TEST(what_is_void_is_void_after_a_snapshot_at_any_moment),
+        TEST(a_snapshot_keeps_the_whole_window),
+        TEST(a_snapshot_of_kafkas_brings_the_last_batches),
         TEST(idle_producers_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 
 #include "tests/broker/served.h"
 
+#include <stdio.h>
+
 static int start(void **state)
 {
     (void)served_start(state);
@@ -41,6 +43,39 @@ static void open_transaction_goes_on_after_a_restart(void **state)
     served_restart();
     assert_int_equal(wire_end(&client, 2, "on", &p, true), 0); /* again */
     assert_int_equal(wire_end(&client, 2, "on", &p, false), 48);
+}
+
+static void
+sequences_of_an_aborted_transaction_are_void_across_restarts(void **state)
+{
+    (void)state;
+    /* 0: within the transaction, 1: after its end */
+    for (int moment = 0; moment < 2; moment++) {
+        char topic[16];
+        struct wr_init_producer_id_response p;
+        snprintf(topic, sizeof(topic), "void-%d", moment);
+        wire_topic(&client, topic, 1);
+        assert_int_equal(wire_init(&client, 2, topic, &p), 0);
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(wire_add(&client, 2, topic, &p, topic, 0), 0);
+            struct wr_produce_response_partition got = wire_produce(
+                &client,
+                WIRE_PRODUCE(.topic = topic, .producer_id = p.producer_id,
+                             .producer_epoch = p.producer_epoch, .sequence = 0,
+                             .transactional = true, .txn_id = topic,
+                             .timestamp_ms = 1000000 + round));
+            assert_int_equal(got.error_code, 0);
+            assert_int_equal(got.base_offset, 2 * round);
+            if (moment == 0) {
+                served_restart();
+            }
+            assert_int_equal(wire_end(&client, 2, topic, &p, round == 1), 0);
+            served_restart();
+        }
+        struct wr_fetch_response_partition read = wire_fetch(
+            &client, WIRE_FETCH(.topic = topic, .offset = 2, .isolation = 1));
+        assert_int_equal(wire_records(read.records), 2); /* and a marker */
+    }
 }
 
 static void fencing_holds_after_a_restart(void **state)
@@ -101,6 +136,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_transaction_goes_on_after_a_restart),
+        cmocka_unit_test(
+            sequences_of_an_aborted_transaction_are_void_across_restarts),
         cmocka_unit_test(fencing_holds_after_a_restart),
         cmocka_unit_test(time_out_counts_across_a_restart),
         cmocka_unit_test(deleted_topic_does_not_hold_up_the_end),
