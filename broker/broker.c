@@ -307,6 +307,7 @@ void wr_broker_close(struct wr_broker *broker)
         return;
     }
     wr_listener_close(broker->listener);
+    wr_logs_room_close(broker->logs);
     wr_txns_close(broker->txns);
     wr_groups_close(broker->groups);
     wr_topics_close(broker->topics);

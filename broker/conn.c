@@ -211,8 +211,9 @@ static void dispatch(struct wr_conn *conn, uint8_t *frame, size_t frame_len)
 
 static bool may_dispatch(const struct wr_conn *conn)
 {
-    return !conn->doomed && !conn->alone && conn->queued < QUEUE_MAX &&
-           conn->queued_bytes < QUEUE_BYTES_MAX && conn->out_bytes < OUT_HIGH;
+    return !conn->doomed && !conn->alone && !conn->held &&
+           conn->queued < QUEUE_MAX && conn->queued_bytes < QUEUE_BYTES_MAX &&
+           conn->out_bytes < OUT_HIGH;
 }
 
 static const char *length_error(size_t length)
@@ -486,6 +487,19 @@ void wr_request_reply(struct wr_request *request, const void *response)
     wr_store_i32(out->data, (int32_t)(size - 4));
     conn->out_bytes += size;
     finish(request, READY);
+}
+
+void wr_request_hold(struct wr_request *request)
+{
+    request->conn->held = true;
+}
+
+void wr_request_resume(struct wr_request *request)
+{
+    if (request->conn) {
+        request->conn->held = false;
+        wr_listener_mark_dirty(request->conn->listener, request->conn);
+    }
 }
 
 void wr_request_no_reply(struct wr_request *request)

@@ -27,6 +27,7 @@ struct wr_conn {
     const char *doomed;  /* why it is closed at the next flush; or NULL */
     bool quiet;          /* the end is normal: no line in the log */
     bool dirty;          /* in the dirty list */
+    bool held;           /* a handler wants nothing more for now */
     bool alone;          /* head must be answered before more is dispatched */
     char host[48];       /* peer's address as text */
 };

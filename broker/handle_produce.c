@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Produce: each partition's batch is checked and appended in the order of the
- * request; the answer waits for the disk when acks is all (-1), leaves at once
- * when it is 1, and does not exist when it is 0 (then an error closes the
- * connection, which is all that a client could learn).
+ * request; the answer waits for the disk, also when acks is 1: what is
+ * acknowledged is there for every reader, and readers see nothing that a power
+ * cut could take back. With acks 0 there is no answer (then an error closes the
+ * connection, which is all that a client could learn). While more waits for the
+ * disk than should, a request waits before it is looked at, and so does its
+ * connection.
  *
  * What a batch must be is the log's business (batch.h, log.h). Here stands what
  * depends on the request: topic and partition, acks, and that a transactional
@@ -14,6 +17,7 @@
 #include "broker/broker.h"
 #include "broker/durable.h"
 #include "broker/errors.h"
+#include "broker/logs.h"
 #include "broker/topics.h"
 #include "broker/txns.h"
 
@@ -191,7 +195,7 @@ static void produce_failed(struct wr_request *request, void *body)
     }
 }
 
-void wr_handle_produce(struct wr_request *request)
+static void produce(struct wr_request *request)
 {
     const struct wr_produce_request *body = request->body;
     struct wr_produce_response *response =
@@ -223,9 +227,40 @@ void wr_handle_produce(struct wr_request *request)
         wr_request_no_reply(request);
     } else if (body->acks == 0) {
         wr_request_hang_up(request, "a produce with acks=0 was refused");
-    } else if (body->acks == -1) {
-        wr_request_reply_durable(request, response, produce_failed);
     } else {
-        wr_request_reply(request, response);
+        wr_request_reply_durable(request, response, produce_failed);
+    }
+}
+
+/* A request that waits for room; in its arena. */
+struct held {
+    struct wr_logs_waiter waiter; /* first */
+    struct wr_request *request;
+};
+
+static void has_room(struct wr_logs_waiter *waiter, enum weir_status status)
+{
+    struct wr_request *request = ((struct held *)waiter)->request;
+    wr_request_resume(request);
+    if (status == WEIR_OK) {
+        produce(request);
+    } else {
+        wr_request_hang_up(request, "the broker stops");
+    }
+}
+
+void wr_handle_produce(struct wr_request *request)
+{
+    struct wr_logs *logs = request->broker->logs;
+    if (wr_logs_has_room(logs)) {
+        produce(request);
+        return;
+    }
+    struct held *held = wr_request_take(request, 1, sizeof(*held));
+    if (held) {
+        held->waiter.fn = has_room;
+        held->request = request;
+        wr_request_hold(request);
+        wr_logs_when_room(logs, &held->waiter);
     }
 }

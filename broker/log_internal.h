@@ -54,6 +54,7 @@ struct wr_log {
 /** Appends that wait for one sync, or are in it. */
 struct wr_round {
     struct wr_helper_job job; /* first: the thread gets this */
+    struct wr_round *next;    /* that flies behind this one, or NULL */
     struct wr_logs *logs;
     uint64_t number;              /* rises by one; for direct_mark */
     struct wr_wal_entry *entries; /* owned */
@@ -61,6 +62,7 @@ struct wr_round {
     size_t count;
     size_t cap;
     size_t bytes;         /* of batches */
+    size_t wal_bytes;     /* of which go to the write-ahead log */
     uint64_t first_chunk; /* oldest memory in use */
     int64_t ticket;       /* append_seq of the last append */
     int *direct_fds;      /* owned: segments to sync themselves */
@@ -76,6 +78,12 @@ struct wr_round {
 
 struct wr_checkpoint_job; /* logs_checkpoint.c */
 
+/** Those who wait, first come first. */
+struct wr_logs_waiters {
+    struct wr_logs_waiter *first;
+    struct wr_logs_waiter *last;
+};
+
 struct wr_logs {
     struct wr_logs_config config; /* dir owned */
     int lock_fd;
@@ -88,15 +96,19 @@ struct wr_logs {
     struct wr_helper *sync;       /* NULL unless durability is sync */
     struct wr_helper *background; /* checkpoints, removals */
     struct wr_round *pending;     /* collects */
-    struct wr_round *flying;      /* with the sync thread, or NULL */
+    struct wr_round *flying;      /* oldest with the sync thread, or NULL */
+    struct wr_round *flying_last; /* newest of them */
     struct wr_round *completing;  /* in round_complete, or NULL */
     uint64_t round_next;
     uint64_t wal_done;     /* rounds of the log that are complete */
     uint64_t wal_released; /* rounds that a checkpoint covers */
     int64_t append_seq;    /* appends so far */
     int64_t durable_seq;   /* of which durable */
-    struct wr_logs_waiter *waiter_first;
-    struct wr_logs_waiter *waiter_last;
+    size_t waiting_bytes;  /* appended and in no round that is complete */
+    bool sync_broken;      /* the sync thread's: a round failed, so do all
+                              that follow */
+    struct wr_logs_waiters durable_waiters; /* by seq */
+    struct wr_logs_waiters room_waiters;    /* as they came */
     struct wr_log_watch *watch_cursor; /* next one to call; moves on removal */
     struct wr_checkpoint_job *checkpoint; /* under way, or NULL */
     bool checkpoint_wanted;

@@ -40,6 +40,7 @@ struct wr_logs_config wr_logs_config_default(void)
         .wal_file_bytes = (size_t)32 << 20,
         .wal_files_max = 4,
         .direct_bytes = (size_t)256 << 10,
+        .waiting_bytes_max = (size_t)64 << 20,
         .open_files_max = 512,
         .unpacked_bytes_max = (size_t)64 << 20,
         .producers_max = 10000,
@@ -254,7 +255,6 @@ void wr_logs_stats(const struct wr_logs *logs, struct wr_logs_stats *out)
     *out = logs->stats;
     out->cache_bytes = logs->tail.bytes;
     out->open_files = logs->files.open;
-    out->pending_bytes =
-        logs->pending->bytes + (logs->flying ? logs->flying->bytes : 0);
+    out->pending_bytes = logs->waiting_bytes;
     out->wal_bytes = logs->wal ? wr_wal_written(logs->wal) : 0;
 }

@@ -30,6 +30,8 @@ struct wr_logs_config {
     size_t wal_file_bytes;         /* of one file of the write-ahead log */
     uint32_t wal_files_max;        /* files of it, at least 2 */
     size_t direct_bytes;           /* larger appends bypass it */
+    size_t waiting_bytes_max;      /* appended and not yet durable: beyond it
+                                      there is no room, see below */
     uint32_t open_files_max;       /* segment files open at once */
     size_t unpacked_bytes_max;     /* of a batch after decompression */
     uint32_t producers_max;     /* per partition; the oldest idle goes first */
@@ -72,13 +74,15 @@ WEIR_MUST_CHECK enum weir_status wr_logs_wait(struct wr_logs *logs,
 /** Once a second or so: retention, rolls by age, interval syncs, checkpoints,
  *  expired producers, idle memory. */
 void wr_logs_housekeep(struct wr_logs *logs);
-/** More is waiting for the disk than should be: read no more produce requests
- *  until a poll says false. */
-bool wr_logs_congested(const struct wr_logs *logs);
+/** Whether a client's batches may be appended now. False while more waits for
+ *  the disk than should, or while others wait for room already: then wait with
+ *  wr_logs_when_room. */
+bool wr_logs_has_room(const struct wr_logs *logs);
 /** NULL, or why nothing can be appended any more until a restart. */
 const char *wr_logs_failed(const struct wr_logs *logs);
 
-/** Someone who waits for durability; embedded in the waiter's own object. */
+/** Someone who waits, for durability or for room; embedded in the waiter's own
+ * object. */
 struct wr_logs_waiter {
     void (*fn)(struct wr_logs_waiter *waiter, enum weir_status status);
     int64_t seq;                 /* private: what must be durable */
@@ -90,7 +94,14 @@ struct wr_logs_waiter {
  * from inside this call; in order of the calls. With nothing pending, at the
  * next wr_logs_commit. */
 void wr_logs_when_durable(struct wr_logs *logs, struct wr_logs_waiter *waiter);
-/** Forgets a waiter that was not called yet. */
+/** Calls waiter->fn once there is room (WEIR_OK), one after the other as they
+ *  came, out of a poll; also when nothing can be appended any more, which the
+ *  append then says. WEIR_E_CLOSED: there will be none. */
+void wr_logs_when_room(struct wr_logs *logs, struct wr_logs_waiter *waiter);
+/** Nobody waits for room any more: calls all with WEIR_E_CLOSED. Before those
+ * go that they need. NULL is fine. */
+void wr_logs_room_close(struct wr_logs *logs);
+/** Forgets a waiter for durability that was not called yet. */
 void wr_logs_waiter_cancel(struct wr_logs *logs, struct wr_logs_waiter *waiter);
 
 /* ---- partitions ---------------------------------------------------------- */

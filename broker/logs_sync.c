@@ -8,6 +8,12 @@
  *
  *   append -> pending -> flying -> complete: high watermarks, watches, waiters
  *
+ * One round is one write to the write-ahead log, and never more than one of its
+ * files holds with ease: one that is full flies behind those that do, and the
+ * next collects. For a file of the log is free again only when the rounds in it
+ * are complete; a round that needed several files could wait for itself. When
+ * more waits than waiting_bytes_max, clients' appends wait for room.
+ *
  * Large appends are synced before the note of them is written: the write-ahead
  * log never says more than is on the disk. With the weaker modes a round is
  * complete as soon as the tick ends.
@@ -27,8 +33,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-
-#define CONGESTED_BYTES ((size_t)64 << 20) /* appended, not yet durable */
 
 /* ---- waking -------------------------------------------------------------- */
 
@@ -155,6 +159,24 @@ static enum weir_status direct_add(struct wr_round *round, struct wr_log *log,
     return WEIR_OK;
 }
 
+static enum weir_status round_fly(struct wr_logs *logs);
+
+/* How much of the write-ahead log one round may take, beyond its first append.
+ */
+static size_t round_bytes_max(const struct wr_logs *logs)
+{
+    size_t half = logs->config.wal_file_bytes / 2;
+    return half < WR_WAL_ROUND_BYTES_MAX ? half : WR_WAL_ROUND_BYTES_MAX;
+}
+
+static bool round_is_full(const struct wr_logs *logs, size_t size)
+{
+    const struct wr_round *round = logs->pending;
+    return logs->sync && round->count > 0 &&
+           (round->count >= WR_WAL_ROUND_ENTRIES_MAX ||
+            round->wal_bytes + size > round_bytes_max(logs));
+}
+
 static bool is_direct(const struct wr_log *log, size_t size)
 {
     const struct wr_logs *logs = log->logs;
@@ -166,7 +188,13 @@ enum weir_status wr_logs_reserve(struct wr_log *log, size_t size,
                                  struct weir_error *err)
 {
     struct wr_logs *logs = log->logs;
-    enum weir_status status = round_reserve(logs->pending);
+    enum weir_status status = WEIR_OK;
+    if (!is_direct(log, size) && round_is_full(logs, size)) {
+        status = round_fly(logs);
+    }
+    if (status == WEIR_OK) {
+        status = round_reserve(logs->pending);
+    }
     if (status == WEIR_OK && is_direct(log, size)) {
         status = direct_add(logs->pending, log, err);
     }
@@ -193,6 +221,8 @@ void wr_logs_note(struct wr_log *log, const struct wr_batch *batch,
     memcpy(entry->topic_id, log->topic_id, WR_TOPIC_ID_BYTES);
     round->owners[round->count++] = log;
     round->bytes += batch->size;
+    round->wal_bytes += entry->len;
+    logs->waiting_bytes += batch->size;
     round->direct_bytes += direct ? (int64_t)batch->size : 0;
     if (chunk < round->first_chunk) {
         round->first_chunk = chunk;
@@ -228,31 +258,38 @@ static enum weir_status direct_sync(struct wr_round *round)
 static void round_run(struct wr_helper_job *job)
 {
     struct wr_round *round = (struct wr_round *)job;
+    struct wr_logs *logs = round->logs;
     int64_t begin_ns = wr_mono_ns();
-    round->status = direct_sync(round);
-    size_t at = 0;
-    while (round->status == WEIR_OK && at < round->count) {
-        size_t n = 0;
-        size_t bytes = 0;
-        while (at + n < round->count && n < WR_WAL_ROUND_ENTRIES_MAX &&
-               (n == 0 ||
-                bytes + round->entries[at + n].len <= WR_WAL_ROUND_BYTES_MAX)) {
-            bytes += round->entries[at + n++].len;
-        }
-        round->status =
-            wr_wal_write(round->logs->wal, round->entries + at, n, &round->err);
-        round->wal_seq++;
-        at += n;
+    if (logs->sync_broken) { /* what follows a gap must not be found whole */
+        round->status = WEIR_E_CLOSED;
+        return;
     }
+    round->status = direct_sync(round);
+    if (round->status == WEIR_OK) {
+        round->status =
+            wr_wal_write(logs->wal, round->entries, round->count, &round->err);
+    }
+    round->wal_seq = round->status == WEIR_OK;
+    logs->sync_broken = round->status != WEIR_OK;
     round->sync_ns = wr_mono_ns() - begin_ns;
 }
 
 /* ---- completion ---------------------------------------------------------- */
 
-static void waiter_remove(struct wr_logs *logs, struct wr_logs_waiter *waiter)
+static void waiter_add(struct wr_logs_waiters *list,
+                       struct wr_logs_waiter *waiter)
 {
-    *(waiter->prev ? &waiter->prev->next : &logs->waiter_first) = waiter->next;
-    *(waiter->next ? &waiter->next->prev : &logs->waiter_last) = waiter->prev;
+    waiter->next = NULL;
+    waiter->prev = list->last;
+    *(list->last ? &list->last->next : &list->first) = waiter;
+    list->last = waiter;
+}
+
+static void waiter_remove(struct wr_logs_waiters *list,
+                          struct wr_logs_waiter *waiter)
+{
+    *(waiter->prev ? &waiter->prev->next : &list->first) = waiter->next;
+    *(waiter->next ? &waiter->next->prev : &list->last) = waiter->prev;
     waiter->seq = -1;
     waiter->next = NULL;
     waiter->prev = NULL;
@@ -261,19 +298,39 @@ static void waiter_remove(struct wr_logs *logs, struct wr_logs_waiter *waiter)
 static void waiters_call(struct wr_logs *logs)
 {
     struct wr_logs_waiter *waiter;
-    while ((waiter = logs->waiter_first) != NULL &&
+    while ((waiter = logs->durable_waiters.first) != NULL &&
            waiter->seq <= logs->durable_seq) {
-        waiter_remove(logs, waiter);
+        waiter_remove(&logs->durable_waiters, waiter);
         waiter->fn(waiter, WEIR_OK);
+    }
+}
+
+static void waiters_end(struct wr_logs_waiters *list, enum weir_status status)
+{
+    struct wr_logs_waiter *waiter;
+    while ((waiter = list->first) != NULL) {
+        waiter_remove(list, waiter);
+        waiter->fn(waiter, status);
     }
 }
 
 void wr_logs_waiters_fail(struct wr_logs *logs, enum weir_status status)
 {
+    waiters_end(&logs->durable_waiters, status);
+}
+
+static bool is_congested(const struct wr_logs *logs)
+{
+    return logs->waiting_bytes > logs->config.waiting_bytes_max &&
+           !wr_logs_refusal(logs);
+}
+
+static void room_call(struct wr_logs *logs)
+{
     struct wr_logs_waiter *waiter;
-    while ((waiter = logs->waiter_first) != NULL) {
-        waiter_remove(logs, waiter);
-        waiter->fn(waiter, status);
+    while ((waiter = logs->room_waiters.first) != NULL && !is_congested(logs)) {
+        waiter_remove(&logs->room_waiters, waiter);
+        waiter->fn(waiter, WEIR_OK);
     }
 }
 
@@ -294,6 +351,7 @@ static void round_complete(struct wr_logs *logs, struct wr_round *round)
     logs->stats.sync_ns += round->sync_ns;
     logs->stats.direct_bytes += round->direct_bytes;
     logs->wal_done += round->wal_seq;
+    logs->waiting_bytes -= round->bytes;
     if (round->status != WEIR_OK) {
         if (round->status != WEIR_E_CLOSED) {
             wr_logs_fail(logs, round->err.text);
@@ -318,35 +376,71 @@ static void round_complete(struct wr_logs *logs, struct wr_round *round)
     waiters_call(logs);
 }
 
+/* The oldest memory of a round and those behind it; pending is the last. */
+static uint64_t pinned_from(const struct wr_logs *logs,
+                            const struct wr_round *round)
+{
+    for (; round; round = round->next) {
+        if (round->first_chunk != UINT64_MAX) {
+            return round->first_chunk;
+        }
+    }
+    return logs->pending->first_chunk;
+}
+
 /* Memory of rounds under way stays. */
 static void pins_update(struct wr_logs *logs)
 {
-    uint64_t pinned = logs->pending->first_chunk;
-    if (logs->flying && logs->flying->first_chunk < pinned) {
-        pinned = logs->flying->first_chunk;
-    }
-    logs->tail.pinned = pinned;
+    logs->tail.pinned = pinned_from(logs, logs->flying);
 }
 
-/* Lets the pending round fly, or completes it at once in the weaker modes. */
+/* The pending round goes to the sync thread, and another one collects. */
+static enum weir_status round_fly(struct wr_logs *logs)
+{
+    struct wr_round *round = logs->pending;
+    struct wr_round *next = round_new(logs);
+    if (!next) {
+        return WEIR_E_NOMEM;
+    }
+    wr_tail_touch(&logs->tail, logs->config.now_ms());
+    logs->pending = next;
+    *(logs->flying ? &logs->flying_last->next : &logs->flying) = round;
+    logs->flying_last = round;
+    round->job.run = round_run;
+    wr_helper_submit(logs->sync, &round->job);
+    return WEIR_OK;
+}
+
+static struct wr_round *round_landed(struct wr_logs *logs)
+{
+    struct wr_helper_job *job = logs->sync ? wr_helper_take(logs->sync) : NULL;
+    struct wr_round *round = (struct wr_round *)job;
+    if (round) { /* they land as they flew */
+        logs->flying = round->next;
+        pins_update(logs);
+    }
+    return round;
+}
+
+/* Lets the pending round fly when none does, or completes it at once in the
+ * weaker modes. */
 static void round_start(struct wr_logs *logs)
 {
     while (!logs->flying && logs->pending->count > 0 && !logs->failed) {
+        if (logs->sync) {
+            enum weir_status status = round_fly(logs);
+            (void)status; /* without memory the next tick tries again */
+            return;
+        }
         struct wr_round *round = logs->pending;
         struct wr_round *next = round_new(logs);
         if (!next) {
-            return; /* the next tick tries again */
+            return;
         }
         wr_tail_touch(&logs->tail, logs->config.now_ms());
         logs->pending = next;
-        if (logs->sync) {
-            logs->flying = round;
-            round->job.run = round_run;
-            wr_helper_submit(logs->sync, &round->job);
-        } else {
-            round_complete(logs, round);
-            round_free(round);
-        }
+        round_complete(logs, round);
+        round_free(round);
         pins_update(logs);
     }
 }
@@ -373,15 +467,13 @@ void wr_logs_poll(struct wr_logs *logs)
         return;
     }
     logs->polling = true;
-    struct wr_helper_job *job = logs->sync ? wr_helper_take(logs->sync) : NULL;
-    if (job) {
-        struct wr_round *round = logs->flying;
-        logs->flying = NULL;
-        pins_update(logs);
+    struct wr_round *round;
+    while ((round = round_landed(logs)) != NULL) {
         round_complete(logs, round);
         round_free(round);
     }
     wr_logs_checkpoint_poll(logs);
+    room_call(logs);
     logs->polling = false;
     wr_logs_commit(logs);
 }
@@ -422,27 +514,34 @@ enum weir_status wr_logs_wait(struct wr_logs *logs, struct weir_error *err)
 void wr_logs_when_durable(struct wr_logs *logs, struct wr_logs_waiter *waiter)
 {
     waiter->seq = logs->append_seq;
-    waiter->next = NULL;
-    waiter->prev = logs->waiter_last;
-    *(logs->waiter_last ? &logs->waiter_last->next : &logs->waiter_first) =
-        waiter;
-    logs->waiter_last = waiter;
+    waiter_add(&logs->durable_waiters, waiter);
 }
 
 void wr_logs_waiter_cancel(struct wr_logs *logs, struct wr_logs_waiter *waiter)
 {
-    if (waiter->prev || waiter->next || logs->waiter_first == waiter) {
-        waiter_remove(logs, waiter);
+    if (waiter->prev || waiter->next || logs->durable_waiters.first == waiter) {
+        waiter_remove(&logs->durable_waiters, waiter);
+    }
+}
+
+bool wr_logs_has_room(const struct wr_logs *logs)
+{
+    return !logs->room_waiters.first && !is_congested(logs);
+}
+
+void wr_logs_when_room(struct wr_logs *logs, struct wr_logs_waiter *waiter)
+{
+    waiter_add(&logs->room_waiters, waiter);
+}
+
+void wr_logs_room_close(struct wr_logs *logs)
+{
+    if (logs) {
+        waiters_end(&logs->room_waiters, WEIR_E_CLOSED);
     }
 }
 
 /* ---- state --------------------------------------------------------------- */
-
-bool wr_logs_congested(const struct wr_logs *logs)
-{
-    return logs->pending->bytes + (logs->flying ? logs->flying->bytes : 0) >
-           CONGESTED_BYTES;
-}
 
 const char *wr_logs_failed(const struct wr_logs *logs)
 {
@@ -471,16 +570,22 @@ void wr_logs_fail(struct wr_logs *logs, const char *why)
     }
 }
 
-void wr_logs_forget(struct wr_logs *logs, const struct wr_log *log)
+static void round_forget(struct wr_round *round, const struct wr_log *log)
 {
-    struct wr_round *rounds[] = {logs->pending, logs->flying, logs->completing};
-    for (size_t k = 0; k < sizeof(rounds) / sizeof(rounds[0]); k++) {
-        for (size_t i = 0; rounds[k] && i < rounds[k]->count; i++) {
-            if (rounds[k]->owners[i] == log) {
-                rounds[k]->owners[i] = NULL;
-            }
+    for (size_t i = 0; round && i < round->count; i++) {
+        if (round->owners[i] == log) {
+            round->owners[i] = NULL;
         }
     }
+}
+
+void wr_logs_forget(struct wr_logs *logs, const struct wr_log *log)
+{
+    for (struct wr_round *round = logs->flying; round; round = round->next) {
+        round_forget(round, log);
+    }
+    round_forget(logs->pending, log);
+    round_forget(logs->completing, log);
 }
 
 enum weir_status wr_logs_sync_start(struct wr_logs *logs,
@@ -513,7 +618,11 @@ void wr_logs_sync_stop(struct wr_logs *logs)
     wr_wal_close(logs->wal);
     logs->wal = NULL;
     round_free(logs->pending);
-    round_free(logs->flying);
+    while (logs->flying) {
+        struct wr_round *round = logs->flying;
+        logs->flying = round->next;
+        round_free(round);
+    }
     if (logs->wakeup) {
         (void)pthread_mutex_destroy(&logs->wakeup->lock);
         (void)pthread_cond_destroy(&logs->wakeup->cond);

@@ -52,6 +52,11 @@ struct wr_request {
  *  version. Records of 4 KiB and more are not copied: they must live until
  *  request->done (the request's arena does). */
 void wr_request_reply(struct wr_request *request, const void *response);
+/** Until wr_request_resume no further request is taken from this connection:
+ *  its peer is to wait, and what it sends meanwhile stays with it. */
+void wr_request_hold(struct wr_request *request);
+/** Ends that; also fine when the peer is gone. */
+void wr_request_resume(struct wr_request *request);
 /** The request is done without an answer (Produce with acks=0). */
 void wr_request_no_reply(struct wr_request *request);
 /** No answer is possible: closes the connection. `why` goes to the log. */

@@ -147,6 +147,39 @@ static void same_batch_again_has_the_same_offset(void **state)
     assert_int_equal(p[2].error_code, 45); /* a gap */
 }
 
+/* What ListOffsets says is the end. */
+static int64_t latest(const char *topic, int32_t partition)
+{
+    struct wr_list_offsets_response r;
+    struct wr_list_offsets_request_partition part = {.index = partition,
+                                                     .current_leader_epoch = -1,
+                                                     .timestamp = -1,
+                                                     .max_num_offsets = 1};
+    struct wr_list_offsets_request_topic asked = {
+        .name = weir_text(topic), .partitions = &part, .partitions_count = 1};
+    WIRE_INIT(list_offsets, q);
+    q.replica_id = -1;
+    q.topics = &asked;
+    q.topics_count = 1;
+    test_client_call(&client, WR_API_LIST_OFFSETS, 4, &q, &r);
+    assert_int_equal(r.topics[0].partitions[0].error_code, 0);
+    return r.topics[0].partitions[0].offset;
+}
+
+static void what_is_acknowledged_is_visible(void **state)
+{
+    (void)state;
+    wire_topic(&client, "seen", 1);
+    for (int i = 0; i < 50; i++) {
+        struct wr_produce_response_partition p =
+            wire_produce(&client, WIRE_PRODUCE(.topic = "seen",
+                                               .acks = i % 2 == 0 ? 1 : -1));
+        assert_int_equal(p.error_code, 0);
+        assert_int_equal(p.base_offset, i);
+        assert_int_equal(latest("seen", 0), i + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +190,7 @@ int main(void)
             transactional_batch_needs_its_partition_in_the_transaction),
         cmocka_unit_test(acks_0_is_silent_and_an_error_closes_the_connection),
         cmocka_unit_test(same_batch_again_has_the_same_offset),
+        cmocka_unit_test(what_is_acknowledged_is_visible),
     };
     return cmocka_run_group_tests(tests, start, served_stop);
 }
