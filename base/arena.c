@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Arena: a list of blocks that double up to a bound. Reset keeps the first
- * block only, so a single large batch does not pin its memory for ever. Under
+ * block only, so a single large record does not pin its memory until the task
+ * ends. A rewind keeps the block behind the mark too, so that a loop of large
+ * scopes does not ask the system for memory each time round. Under
  * AddressSanitizer the free part of each block is poisoned: a view that
  * outlives its batch is then a report, not a wrong word count. */
 #include "base/arena.h"
@@ -28,13 +30,6 @@
 #define ARENA_ALIGN     16u
 #define ARENA_BLOCK_MIN ((size_t)16 << 10)
 #define ARENA_BLOCK_MAX ((size_t)1 << 20)
-
-struct wr_arena_block {
-    struct wr_arena_block *next;
-    size_t cap;  /* bytes behind the header */
-    size_t used; /* of cap */
-    _Alignas(ARENA_ALIGN) uint8_t bytes[];
-};
 
 void wr_arena_init(struct wr_arena *arena, size_t max)
 {
@@ -69,8 +64,44 @@ void wr_arena_reset(struct wr_arena *arena)
     }
 }
 
-static struct wr_arena_block *block_new(struct wr_arena *arena, size_t need)
+/* Takes all pieces of the blocks behind `last` back and frees all blocks but
+ * the first of them. */
+static void blocks_empty(struct wr_arena_block *last)
 {
+    struct wr_arena_block *spare = last->next;
+    if (spare) {
+        blocks_free(spare->next);
+        spare->next = NULL;
+        spare->used = 0;
+        ARENA_POISON(spare->bytes, spare->cap);
+    }
+}
+
+void wr_arena_take_back(struct wr_arena *arena,
+                        const struct wr_arena_mark *mark)
+{
+    if (!mark->block) {
+        wr_arena_reset(arena);
+        return;
+    }
+    struct wr_arena_block *block = mark->block;
+    ARENA_POISON(block->bytes + mark->block_used,
+                 block->cap - mark->block_used);
+    block->used = mark->block_used;
+    blocks_empty(block);
+    arena->current = block;
+    arena->used = mark->used;
+}
+
+/* A block behind the current one that has room: the spare one, or a new one. */
+static struct wr_arena_block *block_next(struct wr_arena *arena, size_t need)
+{
+    struct wr_arena_block *spare = arena->current ? arena->current->next : NULL;
+    if (spare && spare->cap >= need) {
+        arena->current = spare;
+        return spare;
+    }
+    blocks_free(spare);
     size_t cap = arena->current ? arena->current->cap * 2 : ARENA_BLOCK_MIN;
     if (cap > ARENA_BLOCK_MAX) {
         cap = ARENA_BLOCK_MAX;
@@ -87,7 +118,7 @@ static struct wr_arena_block *block_new(struct wr_arena *arena, size_t need)
     block->used = 0;
     ARENA_POISON(block->bytes, cap);
     if (arena->current) {
-        arena->current->next = block;
+        arena->current->next = block; /* the spare one was freed */
     } else {
         arena->first = block;
     }
@@ -104,7 +135,7 @@ void *wr_arena_alloc(struct wr_arena *arena, size_t n)
     size_t size = (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     struct wr_arena_block *block = arena->current;
     if (!block || size > block->cap - block->used) {
-        block = block_new(arena, size);
+        block = block_next(arena, size);
         if (!block) {
             return NULL;
         }

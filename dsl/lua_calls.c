@@ -10,6 +10,8 @@
  * only made for functions that declare it. Thread: the task's. */
 #include "dsl/lua_build.h"
 
+#include "runtime/scope.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -239,6 +241,7 @@ enum weir_status wr_lua_on_action(struct weir_context *ctx,
 static void emit(lua_State *L, struct call *call, bool with_key)
 {
     struct wr_lua *lua = wr_lua_of(L);
+    struct wr_arena_mark scope = wr_scope_begin(call->ctx);
     struct weir_bytes key = WEIR_NULL;
     if (with_key) {
         key = wr_lua_take(L, -2, call->node->out_key, call->ctx,
@@ -250,9 +253,8 @@ static void emit(lua_State *L, struct call *call, bool with_key)
     enum weir_status status = with_key ? weir_emit(call->emitter, key, value)
                                        : weir_emit_value(call->emitter, value);
     wr_lua_resume(lua);
-    if (status != WEIR_OK) {
-        wr_lua_must(L, status);
-    }
+    wr_lua_must(L, status);
+    wr_scope_end(call->ctx, &scope);
 }
 
 /* The list at index 2: values, or with keys {key, value} pairs. */

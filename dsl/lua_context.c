@@ -9,6 +9,8 @@
  * ctx:timestamp() ctx:task() ctx.<store>      its stores (lua_stores.c) */
 #include "dsl/lua_process.h"
 
+#include "runtime/scope.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -26,7 +28,22 @@ static struct wr_lua_instance *self(lua_State *L)
 
 /* ---- emit ---------------------------------------------------------------- */
 
-/* Headers from a table of names and values; memory of the record. */
+static size_t count_headers(lua_State *L, int index)
+{
+    size_t count = 0;
+    if (!lua_istable(L, index)) {
+        luaL_error(L, "emit: 'headers' must be a table of names and values");
+    }
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        count++;
+    }
+    if (count > HEADERS_MAX) {
+        luaL_error(L, "emit: more than %d headers", HEADERS_MAX);
+    }
+    return count;
+}
+
+/* Headers from a table of names and values; memory of the emit. */
 static void read_headers(lua_State *L, int index,
                          struct wr_lua_instance *instance,
                          struct weir_record *record)
@@ -35,19 +52,14 @@ static void read_headers(lua_State *L, int index,
                                              ""};
     static const struct wr_lua_place value = {"emit", "was given",
                                               "header value", ""};
-    size_t room = sizeof(struct weir_header) * HEADERS_MAX;
+    size_t room = sizeof(struct weir_header) * count_headers(L, index);
     struct weir_header *headers = weir_context_alloc(instance->ctx, room);
-    if (!lua_istable(L, index) || !headers) {
-        luaL_error(L, headers ? "emit: 'headers' must be a table of names and "
-                                "values"
-                              : "emit: no memory for headers");
+    if (!headers) {
+        luaL_error(L, "emit: no memory for headers");
         return; /* not reached */
     }
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-        if (count == HEADERS_MAX) {
-            luaL_error(L, "emit: more than %d headers", HEADERS_MAX);
-        }
         headers[count].key =
             wr_lua_take_copy(L, -2, WR_LUA_TEXT, instance->ctx, &name);
         headers[count].value =
@@ -125,6 +137,7 @@ static int context_emit(lua_State *L)
         record.headers = instance->record->headers;
         record.header_count = instance->record->header_count;
     }
+    struct wr_arena_mark scope = wr_scope_begin(instance->ctx);
     record.key = wr_lua_take(L, 2, node->out_key, instance->ctx, &key);
     record.value = wr_lua_take(L, 3, node->out_value, instance->ctx, &value);
     const char *to =
@@ -135,6 +148,7 @@ static int context_emit(lua_State *L)
                                  : weir_forward(instance->ctx, &record);
     wr_lua_resume(lua);
     wr_lua_must(L, status);
+    wr_scope_end(instance->ctx, &scope);
     return 0;
 }
 

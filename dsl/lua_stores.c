@@ -11,8 +11,11 @@
  *
  * Iterators are closed at their end, when the loop is left, and in any case
  * when the callback returns. They see the store as it was when they were made.
- */
+ * The bytes of keys and values on their way to the store live for one call of a
+ * method, so that a callback may make any number of calls. */
 #include "dsl/lua_process.h"
+
+#include "runtime/scope.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -21,6 +24,7 @@ struct store_ref {
     struct wr_lua_instance *instance;
     struct weir_store *store;
     const struct wr_lua_process_store *spec;
+    struct wr_arena_mark scope; /* of this call of a method */
 };
 
 static struct store_ref self(lua_State *L)
@@ -29,7 +33,16 @@ static struct store_ref self(lua_State *L)
         wr_lua_object(L, 1, WR_LUA_STORE_MAGIC, "store");
     struct wr_lua_instance *instance = *object->home;
     return (struct store_ref){instance, instance->stores[object->store],
-                              &instance->node->process->stores[object->store]};
+                              &instance->node->process->stores[object->store],
+                              wr_scope_begin(instance->ctx)};
+}
+
+/* The end of a method that gives `results` values; one that raises an error
+ * leaves its memory to the callback. */
+static int finish(const struct store_ref *s, int results)
+{
+    wr_scope_end(s->instance->ctx, &s->scope);
+    return results;
 }
 
 static struct weir_bytes take(lua_State *L, int index,
@@ -55,7 +68,7 @@ static int store_get(lua_State *L)
     struct weir_bytes value = WEIR_NULL;
     wr_lua_must(L, weir_store_get(s.store, take(L, 2, &s, true), &value));
     wr_lua_push(L, s.spec->value, value);
-    return 1;
+    return finish(&s, 1);
 }
 
 static int store_put(lua_State *L)
@@ -63,7 +76,7 @@ static int store_put(lua_State *L)
     struct store_ref s = self(L);
     struct weir_bytes key = take(L, 2, &s, true);
     wr_lua_must(L, weir_store_put(s.store, key, take(L, 3, &s, false)));
-    return 0;
+    return finish(&s, 0);
 }
 
 static int store_put_if_absent(lua_State *L)
@@ -74,14 +87,14 @@ static int store_put_if_absent(lua_State *L)
     struct weir_bytes old = WEIR_NULL;
     wr_lua_must(L, weir_store_put_if_absent(s.store, key, value, &old));
     wr_lua_push(L, s.spec->value, old);
-    return 1;
+    return finish(&s, 1);
 }
 
 static int store_delete(lua_State *L)
 {
     struct store_ref s = self(L);
     wr_lua_must(L, weir_store_delete(s.store, take(L, 2, &s, true)));
-    return 0;
+    return finish(&s, 0);
 }
 
 static int store_count(lua_State *L)
@@ -183,7 +196,7 @@ static int range(lua_State *L, const struct store_ref *s,
     struct wr_lua_iterator *it = new_iterator(L);
     wr_lua_must(L,
                 weir_store_range(s->store, from, to, reverse, &it->iterator));
-    return return_iterator(L, it);
+    return finish(s, return_iterator(L, it));
 }
 
 static int store_range(lua_State *L)
@@ -208,7 +221,7 @@ static int store_prefix(lua_State *L)
     struct weir_bytes prefix = take(L, 2, &s, true);
     struct wr_lua_iterator *it = new_iterator(L);
     wr_lua_must(L, weir_store_prefix(s.store, prefix, &it->iterator));
-    return return_iterator(L, it);
+    return finish(&s, return_iterator(L, it));
 }
 
 /* ---- putting it together ------------------------------------------------- */

@@ -7,6 +7,7 @@
  * sibling begins, and nothing is copied. A failure unwinds the calls; the
  * deepest node that failed is the one named in the error. */
 #include "runtime/node.h"
+#include "runtime/scope.h"
 
 #include "base/hash.h"
 
@@ -120,12 +121,9 @@ static enum weir_status run_sink(struct weir_context *node,
     return WEIR_OK;
 }
 
-enum weir_status wr_node_run(struct weir_context *node,
-                             const struct weir_record *record)
+static enum weir_status run_processor(struct weir_context *node,
+                                      const struct weir_record *record)
 {
-    if (node->node->kind == WR_NODE_SINK) {
-        return run_sink(node, record);
-    }
     struct wr_task *task = node->task;
     int64_t before = task->timestamp_ms;
     task->timestamp_ms = record->timestamp_ms;
@@ -133,6 +131,18 @@ enum weir_status wr_node_run(struct weir_context *node,
         node->node->processor.process(node, record, node->state);
     task->timestamp_ms = before;
     return s == WEIR_OK ? s : wr_task_failed(task, node, s);
+}
+
+enum weir_status wr_node_run(struct weir_context *node,
+                             const struct weir_record *record)
+{
+    struct wr_arena *arena = &node->task->arena;
+    struct wr_arena_mark scope = wr_arena_mark(arena);
+    enum weir_status s = node->node->kind == WR_NODE_SINK
+                             ? run_sink(node, record)
+                             : run_processor(node, record);
+    wr_arena_rewind(arena, &scope);
+    return s;
 }
 
 enum weir_status weir_forward(struct weir_context *ctx,
@@ -170,7 +180,9 @@ enum weir_status wr_task_flushed(struct wr_task *task, int store_index,
     task->topic = NULL;
     task->offset = -1;
     task->timestamp_ms = record->timestamp_ms;
+    struct wr_arena_mark scope = wr_arena_mark(&task->arena);
     enum weir_status s = l->fn(l->context, record, l->state);
+    wr_arena_rewind(&task->arena, &scope);
     return s == WEIR_OK ? s : wr_task_failed(task, l->context, s);
 }
 
@@ -271,6 +283,16 @@ void *weir_context_thread_state(const struct weir_context *ctx)
 void *weir_context_alloc(struct weir_context *ctx, size_t n)
 {
     return wr_arena_alloc(&ctx->task->arena, n);
+}
+
+struct wr_arena_mark wr_scope_begin(struct weir_context *ctx)
+{
+    return wr_arena_mark(&ctx->task->arena);
+}
+
+void wr_scope_end(struct weir_context *ctx, const struct wr_arena_mark *scope)
+{
+    wr_arena_rewind(&ctx->task->arena, scope);
 }
 
 void weir_context_drop(struct weir_context *ctx, const char *reason)

@@ -105,7 +105,9 @@ static enum weir_status fire(struct weir_punctuator *p, int64_t now_ms)
     task->offset = -1;
     task->timestamp_ms = now_ms;
     task->dirty = true;
+    struct wr_arena_mark scope = wr_arena_mark(&task->arena);
     enum weir_status s = p->fn(p->context, now_ms, p->state);
+    wr_arena_rewind(&task->arena, &scope);
     return s == WEIR_OK ? s : wr_task_failed(task, p->context, s);
 }
 

@@ -5,8 +5,8 @@
  *   enqueue -> [ring per input] -> choose the lowest timestamp -> source
  *           -> children, depth first (context.c) -> stores, collector
  *
- * One record's memory is an arena that is reset before
- * the next, so the path above allocates nothing in steady state. */
+ * Memory comes from an arena in which each callback of a node has a scope
+ * (scope.h), so the path above allocates nothing in steady state. */
 #include "runtime/node.h"
 
 #include "base/log.h"
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ARENA_MAX    ((size_t)64 << 20) /* bytes one record may need */
+#define ARENA_MAX    ((size_t)64 << 20) /* bytes one callback may need */
 #define FLUSH_PASSES 64 /* a store may dirty another; they form no circle */
 
 /* ---- hooks of the stores ------------------------------------------------ */
@@ -268,7 +268,9 @@ static void close_node(struct weir_context *ctx)
 {
     struct wr_task *task = ctx->task;
     task->error.status = WEIR_OK;
+    struct wr_arena_mark scope = wr_arena_mark(&task->arena);
     ctx->node->processor.close(ctx, ctx->state);
+    wr_arena_rewind(&task->arena, &scope);
     if (task->error.status != WEIR_OK) {
         wr_log(WR_WARN, "task", "close failed", "task=%s node=%s error=\"%s\"",
                task->name, ctx->node->name, task->error.text);
@@ -309,8 +311,10 @@ enum weir_status wr_task_start(struct wr_task *task, struct weir_error *err)
         }
         const struct weir_processor *p = &ctx->node->processor;
         ctx->open = true; /* close undoes a half-done open too */
+        struct wr_arena_mark scope = wr_arena_mark(&task->arena);
         enum weir_status s =
             p->open ? p->open(ctx, p->user, &ctx->state) : WEIR_OK;
+        wr_arena_rewind(&task->arena, &scope);
         if (!p->open) {
             ctx->state = p->user;
         }

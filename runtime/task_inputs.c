@@ -132,7 +132,9 @@ enum weir_status wr_input_read(struct wr_task *task, struct wr_input_queue *q)
     }
     if (source->timestamp) {
         int64_t time_ms = r->timestamp_ms >= 0 ? r->timestamp_ms : q->time_ms;
+        struct wr_arena_mark scope = wr_arena_mark(&task->arena);
         s = source->timestamp(q->source, r, &time_ms, source->timestamp_user);
+        wr_arena_rewind(&task->arena, &scope);
         if (s != WEIR_OK) {
             return s;
         }

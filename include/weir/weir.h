@@ -124,8 +124,8 @@ WEIR_API int64_t weir_context_wall_clock_ms(const struct weir_context *ctx);
 WEIR_API void weir_context_request_commit(struct weir_context *ctx);
 /** What the thread hook of the topology made for this thread, or NULL. */
 WEIR_API void *weir_context_thread_state(const struct weir_context *ctx);
-/** Memory for the current record's processing, aligned to 16; lent until the
- *  record (or punctuation) is done. NULL when the limit is reached. */
+/** Memory for the callback that runs, aligned to 16; lent until it returns.
+ *  NULL when the limit of 64 MiB is reached. */
 WEIR_API void *weir_context_alloc(struct weir_context *ctx, size_t n);
 /** Sets the text of the failure that the callback is about to return, and
  *  returns status, so that `return weir_context_fail(...)` reads well. The

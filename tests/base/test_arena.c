@@ -69,6 +69,39 @@ static void sizes_that_overflow_are_refused(void **state)
     wr_arena_done(&arena);
 }
 
+static void a_rewind_takes_back_what_came_after_the_mark(void **state)
+{
+    (void)state;
+    struct wr_arena arena;
+    wr_arena_init(&arena, (size_t)8 << 20);
+    struct wr_arena_mark empty = wr_arena_mark(&arena);
+    uint8_t *kept = wr_arena_alloc(&arena, 1000);
+    memset(kept, 7, 1000);
+    struct wr_arena_mark mark = wr_arena_mark(&arena);
+    size_t used = arena.used;
+    const uint8_t *again = NULL;
+    for (size_t round = 0; round < 1000; round++) {
+        /* more than fits beside it, and once more than any block */
+        size_t size = round == 500 ? (size_t)4 << 20 : 60000;
+        uint8_t *inner = wr_arena_alloc(&arena, 100);
+        assert_non_null(inner);
+        uint8_t *large = wr_arena_alloc(&arena, size);
+        assert_non_null(large);
+        memset(large, 1, size);
+        struct wr_arena_mark nested = wr_arena_mark(&arena);
+        assert_non_null(wr_arena_alloc(&arena, 60000));
+        wr_arena_rewind(&arena, &nested);
+        wr_arena_rewind(&arena, &mark);
+        assert_int_equal(arena.used, used);
+        assert_true(!again || again == inner);
+        again = inner;
+    }
+    assert_int_equal(kept[0] + kept[999], 14);
+    wr_arena_rewind(&arena, &empty);
+    assert_int_equal(arena.used, 0);
+    wr_arena_done(&arena);
+}
+
 static void calloc_gives_zeros_even_in_used_memory(void **state)
 {
     (void)state;
@@ -135,6 +168,7 @@ int main(void)
         cmocka_unit_test(the_limit_holds_and_reset_gives_it_back),
         cmocka_unit_test(a_piece_larger_than_a_block_gets_its_own),
         cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(a_rewind_takes_back_what_came_after_the_mark),
         cmocka_unit_test(calloc_gives_zeros_even_in_used_memory),
         cmocka_unit_test(copies_keep_null_and_empty_apart),
         cmocka_unit_test(without_memory_it_says_so),

@@ -244,6 +244,58 @@ static void a_failure_downstream_cannot_be_hidden(void **state)
     flow_close(&flow);
 }
 
+/* The memory of a callback is 64 MiB; each of these loops passes more than that
+ * through it, 100 kB at a time, or makes more calls than it has pieces for. */
+static void a_callback_may_make_any_number_of_calls(void **state)
+{
+    (void)state;
+    static const char *const loops[] = {
+        "for i = 1, 1000 do ctx:emit(k, pad) end",
+        "for i = 1, 9000 do ctx:emit(k, i, {headers = {h = pad100}}) end",
+        "for i = 1, 1000 do ctx.rows:put(k, pad) end",
+        "for i = 1, 1000 do ctx.rows:put_if_absent(k, pad) end",
+        "for i = 1, 1000 do ctx.rows:get(pad) end",
+        "for i = 1, 1000 do ctx.rows:delete(pad) end",
+        "for i = 1, 1000 do for _ in ctx.rows:range(pad, pad) do end end",
+        "for i = 1, 1000 do for _ in ctx.rows:prefix(pad) do end end",
+    };
+    static const char *const flats[] = {
+        "flat_map_values(function() local n = 0 return function()\n"
+        "  n = n + 1 if n <= 1000 then return pad end end end)",
+        "flat_map(function(v, k)\n"
+        "  local all = {} for i = 1, 1000 do all[i] = {k, pad} end\n"
+        "  return all end)",
+    };
+    size_t loop_count = sizeof(loops) / sizeof(loops[0]);
+    size_t count = loop_count + sizeof(flats) / sizeof(flats[0]);
+    for (size_t i = 0; i < count; i++) {
+        struct flow flow;
+        struct weir_error err = {0};
+        char lines[1024];
+        if (i < loop_count) {
+            (void)snprintf(lines, sizeof(lines),
+                           "process{value = weir.json, stores = {rows ="
+                           " weir.kv{key = weir.json, value = weir.json,"
+                           " memory = true, changelog = false}},\n"
+                           "each = function(ctx, v, k) %s end}",
+                           loops[i]);
+        }
+        char program[2048];
+        (void)snprintf(program, sizeof(program),
+                       "local pad, pad100 = {('x'):rep(100000)},"
+                       " ('x'):rep(100)\n"
+                       "app:stream('in', {key = weir.text, value = weir.json})"
+                       ":%s:foreach(function() end)",
+                       i < loop_count ? lines : flats[i - loop_count]);
+        flow_open_lua(&flow, program);
+        flow_start(&flow, false);
+        if (flow_try_send(&flow, "in k 1 1", &err) != WEIR_OK) {
+            fail_msg("%s: %s", program, err.text);
+        }
+        flow_close(&flow);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +307,7 @@ int main(void)
         cmocka_unit_test(nothing_is_usable_outside_its_callback),
         cmocka_unit_test(nothing_of_a_closed_processor_is_usable),
         cmocka_unit_test(a_failure_downstream_cannot_be_hidden),
+        cmocka_unit_test(a_callback_may_make_any_number_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

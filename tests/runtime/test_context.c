@@ -260,6 +260,171 @@ static void a_partitioner_chooses_or_fails(void **state)
     weir_topology_free(t);
 }
 
+/* ---- memory -------------------------------------------------------------- */
+
+/* Each of these needs more than half of what a callback may have, so two of
+ * them fit only when the first one's memory has been given back. */
+static enum weir_status be_hungry(struct weir_context *ctx, const char *who)
+{
+    uint8_t *memory = weir_context_alloc(ctx, (size_t)40 << 20);
+    if (!memory) {
+        return weir_context_fail(ctx, WEIR_E_NOMEM, "%s starves", who);
+    }
+    memory[0] = 1;
+    say(who);
+    return WEIR_OK;
+}
+
+static enum weir_status hungry_timer(struct weir_context *ctx, int64_t now_ms,
+                                     void *state)
+{
+    (void)now_ms;
+    (void)state;
+    return be_hungry(ctx, "timer");
+}
+
+static enum weir_status hungry_listener(struct weir_context *ctx,
+                                        const struct weir_record *record,
+                                        void *state)
+{
+    (void)record;
+    (void)state;
+    return be_hungry(ctx, "flush");
+}
+
+static enum weir_status hungry_open(struct weir_context *ctx, void *user,
+                                    void **state)
+{
+    (void)user;
+    (void)state;
+    enum weir_status s = be_hungry(ctx, "open");
+    if (strcmp(weir_context_node(ctx), "rows") == 0) {
+        assert_true(weir_store_on_flush(ctx, weir_context_store(ctx, "kept"),
+                                        hungry_listener, NULL));
+    }
+    for (int i = 0; s == WEIR_OK && i < 4; i++) {
+        s = weir_context_schedule(ctx, 10,
+                                  i % 2 ? WEIR_STREAM_TIME : WEIR_WALL_CLOCK,
+                                  hungry_timer, NULL, NULL);
+    }
+    return s;
+}
+
+static void hungry_close(struct weir_context *ctx, void *state)
+{
+    (void)state;
+    assert_int_equal(be_hungry(ctx, "close"), WEIR_OK);
+}
+
+static enum weir_status hungry_extractor(struct weir_context *ctx,
+                                         const struct weir_record *record,
+                                         int64_t *timestamp_ms, void *user)
+{
+    (void)record;
+    (void)timestamp_ms;
+    (void)user;
+    return be_hungry(ctx, "time");
+}
+
+static enum weir_status hungry_partition(struct weir_context *ctx,
+                                         const char *topic,
+                                         const struct weir_record *record,
+                                         int32_t count, int32_t *partition,
+                                         void *user)
+{
+    (void)topic;
+    (void)record;
+    (void)count;
+    (void)partition;
+    (void)user;
+    return be_hungry(ctx, "partition");
+}
+
+/* Two rows, then twice downstream. */
+static enum weir_status put_rows(struct weir_context *ctx,
+                                 const struct weir_record *record, void *state)
+{
+    (void)state;
+    struct weir_store *kept = weir_context_store(ctx, "kept");
+    enum weir_status s = weir_store_put(kept, weir_text("a"), record->value);
+    s = s == WEIR_OK ? weir_store_put(kept, weir_text("b"), record->value) : s;
+    s = s == WEIR_OK ? weir_forward(ctx, record) : s;
+    return s == WEIR_OK ? weir_forward(ctx, record) : s;
+}
+
+static enum weir_status hungry_record(struct weir_context *ctx,
+                                      const struct weir_record *record,
+                                      void *state)
+{
+    (void)record;
+    (void)state;
+    return be_hungry(ctx, "record");
+}
+
+static struct weir_topology *hungry_topology(void)
+{
+    static const char *const topic = "A", *const in = "in",
+                             *const rows = "rows";
+    struct weir_topology *t = weir_topology_new();
+    weir_topology_source(
+        t, &(struct weir_source){.size = sizeof(struct weir_source),
+                                 .name = in,
+                                 .topics = &topic,
+                                 .topic_count = 1,
+                                 .timestamp = hungry_extractor});
+    struct weir_processor p = {.size = sizeof(p),
+                               .name = rows,
+                               .open = hungry_open,
+                               .process = put_rows,
+                               .close = hungry_close,
+                               .parents = &in,
+                               .parent_count = 1};
+    weir_topology_processor(t, &p);
+    p.name = "eats";
+    p.process = hungry_record;
+    p.parents = &rows;
+    weir_topology_processor(t, &p);
+    weir_topology_sink(t, &(struct weir_sink){.size = sizeof(struct weir_sink),
+                                              .name = "out",
+                                              .topic = "B",
+                                              .parents = &rows,
+                                              .parent_count = 1,
+                                              .partition = hungry_partition});
+    weir_topology_store(
+        t, &(struct weir_store_spec){.size = sizeof(struct weir_store_spec),
+                                     .name = "kept",
+                                     .engine = WEIR_MEMORY,
+                                     .caching = true});
+    weir_topology_connect(t, rows, "kept");
+    return t;
+}
+
+static void every_callback_has_memory_of_its_own(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct wr_driver *d = NULL;
+    struct weir_topology *t = hungry_topology();
+    struct weir_record r = make_record("k", "v", 100);
+    trace[0] = '\0';
+    assert_int_equal(wr_driver_new(t, NULL, 1, &d, &err), WEIR_OK);
+    assert_string_equal(trace, "open open ");
+    trace[0] = '\0';
+    assert_int_equal(wr_driver_send(d, "A", &r, &err), WEIR_OK);
+    assert_string_equal(trace, "time record partition record partition "
+                               "timer timer timer timer ");
+    trace[0] = '\0';
+    assert_int_equal(wr_driver_commit(d, &err), WEIR_OK);
+    assert_string_equal(trace, "flush flush ");
+    trace[0] = '\0';
+    assert_int_equal(wr_driver_advance(d, 10, &err), WEIR_OK);
+    assert_string_equal(trace, "timer timer timer timer ");
+    trace[0] = '\0';
+    wr_driver_free(d);
+    assert_string_equal(trace, "close close ");
+    weir_topology_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_processor_that_fails_to_open_is_closed_and_named),
         cmocka_unit_test(what_a_store_refuses_is_told_in_full),
         cmocka_unit_test(a_partitioner_chooses_or_fails),
+        cmocka_unit_test(every_callback_has_memory_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
