@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The command `weir broker`: arguments, signals, one line when ready, exit
- * code. Runs in the foreground until SIGTERM or SIGINT; a second signal of the
- * kind ends it at once. All it has to say goes to standard error. */
+ * code. Runs in the foreground until SIGTERM, SIGINT, SIGHUP or SIGQUIT; one
+ * more, a second later or more, ends it at once. All it has to say goes to
+ * standard error. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pages.h"
@@ -23,12 +24,36 @@ enum exit_code {
     EXIT_IN_USE = 8
 };
 
-static struct wr_broker *running; /* what the signal handler stops */
+/* `timeout` and service managers send their signal to a process and then to its
+ * group: that is one wish. */
+#define SAME_WISH_MS 1000
+
+static struct wr_broker *running;         /* what the signal handler stops */
+static _Atomic int64_t stopping_since_ms; /* 0: it is not */
 
 static void on_signal(int number)
 {
-    (void)number;
-    wr_broker_stop(running);
+    int64_t now = wr_mono_ms();
+    if (stopping_since_ms == 0) {
+        stopping_since_ms = now;
+        wr_broker_stop(running);
+    } else if (now - stopping_since_ms >= SAME_WISH_MS) {
+        (void)signal(number, SIG_DFL);
+        (void)raise(number); /* once this handler has returned */
+    }
+}
+
+static void take_signals(void)
+{
+    static const int stops[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESTART};
+    for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+        (void)sigaction(stops[i], &action, NULL);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* their standard is to end a program */
+    (void)signal(SIGUSR2, SIG_IGN);
 }
 
 static void print_help(const char *name)
@@ -37,7 +62,7 @@ static void print_help(const char *name)
            "[-X NAME=VALUE]...\n\n"
            "Runs a single-node broker that speaks Kafka's protocol, in the "
            "foreground.\nIt says \"ready\" on standard error when clients may "
-           "connect, and stops on\nSIGTERM or SIGINT.\n\n"
+           "connect, and stops on\nSIGTERM, SIGINT or SIGHUP.\n\n"
            "  --data DIR          folder of the data; made when missing\n"
            "  --listen HOST:PORT  where to accept clients (default "
            "127.0.0.1:9092);\n"
@@ -167,11 +192,7 @@ static enum weir_status serve(const struct wr_options *options,
         return s;
     }
     running = broker;
-    struct sigaction action = {.sa_handler = on_signal,
-                               .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    take_signals();
     if (strcmp(wr_options_text(options, "durability"), "sync") != 0) {
         wr_log(WR_WARN, "broker", "acknowledged data may be lost",
                "durability=%s remedy=durability=sync",
@@ -183,9 +204,9 @@ static enum weir_status serve(const struct wr_options *options,
     wr_pages_let_go();
     s = wr_broker_run(broker, err);
     wr_log(WR_INFO, "broker", "stopping", "%s", "");
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    running = NULL;
+    if (stopping_since_ms == 0) {
+        stopping_since_ms = wr_mono_ms(); /* by itself: nothing to stop */
+    }
     wr_broker_close(broker);
     return s;
 }

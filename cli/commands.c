@@ -30,6 +30,9 @@ static const struct wr_cli_option run_options[] = {
     {"data", 'd', "DIR", "Folder of the included broker (default weir-data)."},
     {"broker", 0, "HOST:PORT",
      "Address of the included broker (default 127.0.0.1:9092)."},
+    {"broker-set", 0, "NAME=VALUE",
+     "Sets an option of the included broker ('weir broker --help' lists them); "
+     "may be repeated."},
     {"restart-max", 0, "SECONDS",
      "Longest wait before a dead worker is started again (default 30)."},
     {"stop-timeout", 0, "SECONDS",
@@ -117,9 +120,12 @@ const struct wr_cli_command wr_commands[] = {
     {"run", "APPLICATION", "Runs an application as a pool of workers.",
      "APPLICATION is a Lua script that returns an application, or a shared "
      "object that\nexports weir_application(). Without bootstrap.servers the "
-     "included broker is started\nbeside the workers.\n\nA worker that dies is "
-     "started again, later each time. SIGTERM ends the pool\ngracefully: each "
-     "worker commits and leaves its group; a second one kills it.",
+     "included broker is started\nbeside the workers; WEIR_BOOTSTRAP_SERVERS "
+     "in the environment counts as given.\n\nA worker that dies or hangs is "
+     "started again, later each time. SIGTERM, SIGINT,\nSIGHUP and SIGQUIT end "
+     "the pool gracefully: each worker commits and leaves its\ngroup; one "
+     "more, "
+     "a second later or more, kills it.",
      run_options, 1, 1, wr_run, NULL, false},
     {"demo", "", "Counts the words of real texts, kills a worker, checks.",
      "Runs the included broker, workers with a word count and a feeder that "

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "broker/weir_broker.h"
 #include "cli/kafka_feed.h"
 #include "cli/run.h"
 #include "cli/tools.h"
@@ -54,6 +55,7 @@ struct demo {
     struct wr_feed feed;
     struct wr_reader_thread reader;
     int64_t lag, commits; /* as last asked; commits since the workers' start */
+    char event[96];       /* what was done to the pool, or "" */
     int64_t started_ms;
 };
 
@@ -262,10 +264,11 @@ static void show_table(struct demo *d, int64_t per_second)
     }
     (void)printf("\n  words counted %lld of %lld   %lld words/s   lag %lld   "
                  "commits %lld\n\n  curl http://%s/v1/stores/" STORE
-                 "/keys/the\n",
+                 "/keys/the\n%s%s%s",
                  (long long)total(&d->reader.tally),
                  (long long)total(&d->feed.tally), (long long)per_second,
-                 (long long)d->lag, (long long)d->commits, d->addresses[0]);
+                 (long long)d->lag, (long long)d->commits, d->addresses[0],
+                 d->event[0] ? "\n  " : "", d->event, d->event[0] ? "\n" : "");
     (void)fflush(stdout);
 }
 
@@ -300,8 +303,10 @@ static void kill_worker(struct demo *d)
     if (ask(d, victim, "/v1/app", &page) &&
         wr_json_member(wr_buf_view(&page), "pid", &pid) == WEIR_OK) {
         pid_t number = (pid_t)strtol(wr_buf_text(&pid), NULL, 10);
-        (void)printf("---- kill -9 of worker %d (pid %d)\n", victim + 1,
-                     (int)number);
+        (void)snprintf(d->event, sizeof(d->event),
+                       "---- kill -9 of worker %d (pid %d)", victim + 1,
+                       (int)number);
+        (void)printf("%s\n", d->event);
         (void)fflush(stdout);
         if (number > 1) {
             (void)kill(number, SIGKILL);
@@ -408,6 +413,8 @@ static void drain(struct demo *d)
             next_show = wr_mono_ms() + TICK_MS;
         }
     }
+    look(d);
+    show(d, 0); /* what the verdict is about */
 }
 
 static enum weir_status verdict(struct demo *d, struct weir_error *err)
@@ -450,7 +457,12 @@ static enum weir_status play(struct demo *d, struct weir_error *err)
     }
     if (s == WEIR_OK) {
         drain(d);
-        s = verdict(d, err);
+        s = interrupted ? weir_fail(err, WEIR_E_CLOSED,
+                                    "interrupted: %lld of %lld words counted "
+                                    "so far, nothing compared",
+                                    (long long)total(&d->reader.tally),
+                                    (long long)total(&d->feed.tally))
+                        : verdict(d, err);
     }
     wr_reader_stop(&d->reader);
     wr_tally_done(&d->reader.tally);
@@ -493,8 +505,26 @@ static enum weir_status configure_pool(struct demo *d, struct weir_error *err)
                         : s;
 }
 
+/* A broker of its own: any free port, data that is removed at the end. */
+static enum weir_status configure_broker(struct demo *d, struct weir_error *err)
+{
+    char data[128];
+    struct wr_pool *pool = &d->pool;
+    (void)snprintf(d->broker, sizeof(d->broker), "127.0.0.1:0");
+    (void)snprintf(data, sizeof(data), "%s/broker", d->dir);
+    enum weir_status s = wr_choose_port(d->broker, sizeof(d->broker), err);
+    s = s == WEIR_OK
+            ? wr_options_new(wr_broker_options, NULL, &pool->broker_options)
+            : s;
+    s = s == WEIR_OK ? wr_options_set(pool->broker_options, "data.dir", data,
+                                      "demo", err)
+                     : s;
+    return s == WEIR_OK ? wr_options_set(pool->broker_options, "listen",
+                                         d->broker, "demo", err)
+                        : s;
+}
+
 static enum weir_status set_up(const struct wr_cli *cli, struct demo *d,
-                               char *data, size_t data_size,
                                struct weir_error *err)
 {
     int64_t workers = 0;
@@ -513,23 +543,18 @@ static enum weir_status set_up(const struct wr_cli *cli, struct demo *d,
         return weir_fail(err, WEIR_E_IO, "no temporary folder in /tmp");
     }
     (void)snprintf(d->http_file, sizeof(d->http_file), "%s/http", d->dir);
-    (void)snprintf(data, data_size, "%s/broker", d->dir);
-    (void)snprintf(d->broker, sizeof(d->broker), "127.0.0.1:0");
     d->terminal = isatty(STDOUT_FILENO) != 0;
     d->kill_one = !wr_cli_has(cli, "no-kill");
     d->pool.application = find_application(cli, d);
     d->pool.workers = (int)workers;
     d->pool.http_file = d->http_file;
-    d->pool.broker_data = data;
-    d->pool.own_broker = true;
-    d->pool.patience = (struct wr_child_patience){20000, 5000};
+    d->pool.patience = (struct wr_child_patience){20000, 5000, 6000};
     (void)snprintf(d->pool.http_host, sizeof(d->pool.http_host), "127.0.0.1");
     d->pool.config = weir_config_new();
     if (!d->pool.config) {
         return weir_fail(err, WEIR_E_NOMEM, "out of memory");
     }
-    s = wr_choose_port(d->broker, sizeof(d->broker), err);
-    d->pool.broker_listen = d->broker;
+    s = configure_broker(d, err);
     return s == WEIR_OK ? configure_pool(d, err) : s;
 }
 
@@ -537,7 +562,6 @@ int wr_demo(struct wr_cli *cli)
 {
     struct weir_error err = {0};
     struct weir_error cleaning;
-    char data[128];
     struct demo *d = calloc(1, sizeof(*d));
     struct sigaction action = {.sa_handler = on_interrupt};
     if (!d) {
@@ -546,12 +570,13 @@ int wr_demo(struct wr_cli *cli)
     wr_log_configure(WR_WARN, WR_LOG_PRETTY); /* the table is the output */
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    enum weir_status s = set_up(cli, d, data, sizeof(data), &err);
+    enum weir_status s = set_up(cli, d, &err);
     s = s == WEIR_OK ? play(d, &err) : s;
     stop_pool(d);
     if (d->dir[0] && wr_remove_all(d->dir, &cleaning) != WEIR_OK) {
         (void)fprintf(stderr, "weir demo: %s\n", cleaning.text);
     }
+    wr_options_free(d->pool.broker_options);
     weir_config_free(d->pool.config);
     free(d);
     return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);

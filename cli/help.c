@@ -71,7 +71,8 @@ static int print_broker_man(void)
         "protocol\n.Sh SYNOPSIS\n.Nm weir broker\n.Fl Fl data Ar DIR\n"
         ".Op Fl Fl listen Ar HOST:PORT\n.Op Fl F Ar FILE\n"
         ".Op Fl X Ar NAME=VALUE ...\n.Op Fl Fl log-level Ar LEVEL\n"
-        ".Sh DESCRIPTION\nRuns in the foreground until SIGTERM or SIGINT.\n"
+        ".Sh DESCRIPTION\nRuns in the foreground until SIGTERM, SIGINT or "
+        "SIGHUP.\n"
         "It says\n.Dq ready\non standard error when clients may connect.\n"
         ".Sh OPTIONS\nTo be set with\n.Fl X\nor in a properties file.\n"
         ".Bl -tag -width Ds\n");

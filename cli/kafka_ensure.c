@@ -23,8 +23,8 @@ static bool is_new(const char **names, size_t count, const char *name)
 }
 
 /* Every topic that a node declares and that is no repartition topic. */
-static size_t collect(const struct wr_plan *plan, rd_kafka_NewTopic_t **topics,
-                      const char **names)
+static size_t collect(const struct wr_plan *plan, int partitions,
+                      rd_kafka_NewTopic_t **topics, const char **names)
 {
     size_t count = 0;
     char reason[256];
@@ -36,8 +36,8 @@ static size_t collect(const struct wr_plan *plan, rd_kafka_NewTopic_t **topics,
                 !is_new(names, count, name)) {
                 continue;
             }
-            topics[count] = rd_kafka_NewTopic_new(name, WR_ENSURE_PARTITIONS,
-                                                  -1, reason, sizeof(reason));
+            topics[count] = rd_kafka_NewTopic_new(name, partitions, -1, reason,
+                                                  sizeof(reason));
             if (topics[count]) {
                 names[count++] = name;
             }
@@ -47,7 +47,7 @@ static size_t collect(const struct wr_plan *plan, rd_kafka_NewTopic_t **topics,
 }
 
 static enum weir_status read_results(const struct wr_door *door,
-                                     rd_kafka_event_t *event,
+                                     rd_kafka_event_t *event, int partitions,
                                      struct weir_error *err)
 {
     size_t n = 0;
@@ -59,8 +59,7 @@ static enum weir_status read_results(const struct wr_door *door,
         const char *name = rd_kafka_topic_result_name(results[i]);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             wr_log(WR_INFO, "worker", "topic made",
-                   "topic=%s partitions=%d broker=included", name,
-                   WR_ENSURE_PARTITIONS);
+                   "topic=%s partitions=%d broker=included", name, partitions);
         } else if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
             return wr_door_fail(door, code,
                                 rd_kafka_topic_result_error_string(results[i]),
@@ -71,13 +70,14 @@ static enum weir_status read_results(const struct wr_door *door,
 }
 
 static enum weir_status create(struct wr_door *door, const struct wr_plan *plan,
-                               struct weir_error *err)
+                               int partitions, struct weir_error *err)
 {
     rd_kafka_NewTopic_t **topics = calloc(TOPICS_MAX, sizeof(*topics));
     const char **names = calloc(TOPICS_MAX, sizeof(*names));
     rd_kafka_queue_t *queue = rd_kafka_queue_new(door->client);
     rd_kafka_event_t *event = NULL;
-    size_t count = topics && names ? collect(plan, topics, names) : 0;
+    size_t count =
+        topics && names ? collect(plan, partitions, topics, names) : 0;
     enum weir_status s = topics && names ? WEIR_OK : WEIR_E_NOMEM;
     if (count > 0) {
         rd_kafka_CreateTopics(door->client, topics, count, NULL, queue);
@@ -86,7 +86,7 @@ static enum weir_status create(struct wr_door *door, const struct wr_plan *plan,
         rd_kafka_NewTopic_destroy_array(topics, count);
     }
     if (event) {
-        s = read_results(door, event, err);
+        s = read_results(door, event, partitions, err);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
@@ -96,13 +96,13 @@ static enum weir_status create(struct wr_door *door, const struct wr_plan *plan,
 }
 
 enum weir_status wr_ensure_topics(const struct weir_app *app,
-                                  struct weir_config *config,
+                                  struct weir_config *config, int partitions,
                                   struct weir_error *err)
 {
     struct wr_door door = {0};
     enum weir_status s = wr_door_open_config(config, &door, err);
     if (s == WEIR_OK) {
-        s = create(&door, wr_app_plan(app), err);
+        s = create(&door, wr_app_plan(app), partitions, err);
     }
     wr_door_close(&door);
     return s;

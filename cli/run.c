@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "broker/weir_broker.h"
+#include "cli/pool_number.h"
 #include "cli/tools.h"
 #include "runtime/http.h"
 
@@ -20,67 +21,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define POOLS_MAX              256
-#define STANDARD_BROKER_LISTEN "127.0.0.1:9092"
-#define STANDARD_BROKER_DATA   "weir-data"
-
-/* ---- the included broker ------------------------------------------------ */
-
-static struct wr_broker *running_broker;
-
-static void on_stop_signal(int number)
-{
-    (void)number;
-    wr_broker_stop(running_broker);
-}
-
-static enum weir_status open_broker(const struct wr_pool *pool,
-                                    struct wr_broker **out,
-                                    struct weir_error *err)
-{
-    struct wr_options *options = NULL;
-    enum weir_status s = wr_options_new(wr_broker_options, NULL, &options);
-    if (s != WEIR_OK) {
-        return weir_fail(err, s, "broker: %s", weir_status_text(s));
-    }
-    s = wr_options_set(options, "data.dir", pool->broker_data, "--data", err);
-    s = s == WEIR_OK ? wr_options_set(options, "listen", pool->broker_listen,
-                                      "--broker", err)
-                     : s;
-    s = s == WEIR_OK ? wr_broker_open(options, out, err) : s;
-    wr_options_free(options);
-    return s;
-}
-
-int wr_broker_child_run(void *arg, int slot, int ready_fd)
-{
-    const struct wr_pool *pool = arg;
-    struct weir_error err = {0};
-    (void)slot;
-    enum weir_status s = open_broker(pool, &running_broker, &err);
-    if (s != WEIR_OK) {
-        (void)fprintf(stderr,
-                      "weir: the included broker does not start: %s\n"
-                      "weir: to use a broker that is there already, say -X "
-                      "bootstrap.servers=HOST:PORT\n",
-                      err.text);
-        return (int)wr_exit_of(s);
-    }
-    struct sigaction action = {.sa_handler = on_stop_signal};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGINT, SIG_IGN); /* the supervisor decides the order */
-    wr_log(WR_INFO, "broker", "ready", "listen=%s data=%s",
-           wr_broker_address(running_broker), pool->broker_data);
-    (void)!write(ready_fd, "r", 1);
-    (void)close(ready_fd);
-    s = wr_broker_run(running_broker, &err);
-    wr_broker_close(running_broker);
-    if (s != WEIR_OK) {
-        (void)fprintf(stderr, "weir: broker: %s\n", err.text);
-        return WR_EXIT_FAILED;
-    }
-    return WR_EXIT_OK;
-}
+#define STANDARD_BROKER_DATA "weir-data"
+#define SILENT_STANDARD_MS   10000 /* session.timeout.ms of weir */
+/* What a worker has for its end beyond --stop-timeout, and the broker after it.
+ */
+#define ORPHANS_MS      10000
+#define SILENT_LEAST_MS 5000
 
 enum weir_status wr_choose_port(char *listen_on, size_t size,
                                 struct weir_error *err)
@@ -104,16 +50,22 @@ enum weir_status wr_choose_port(char *listen_on, size_t size,
 
 /* ---- the pool ----------------------------------------------------------- */
 
-static enum weir_status add_broker(struct wr_pool *pool, char *listen_on,
-                                   size_t size, struct wr_child_spec *spec,
+/* All processes of the pool must know the broker's address before any of them
+ * starts. */
+static enum weir_status add_broker(struct wr_pool *pool,
+                                   struct wr_child_spec *spec,
                                    struct weir_error *err)
 {
-    (void)snprintf(listen_on, size, "%s", pool->broker_listen);
-    enum weir_status s = wr_choose_port(listen_on, size, err);
+    char listen_on[256];
+    struct wr_options *o = pool->broker_options;
+    (void)snprintf(listen_on, sizeof(listen_on), "%s",
+                   wr_options_text(o, "listen"));
+    enum weir_status s = wr_choose_port(listen_on, sizeof(listen_on), err);
+    s = s == WEIR_OK ? wr_options_set(o, "listen", listen_on, "--broker", err)
+                     : s;
     if (s != WEIR_OK) {
         return s;
     }
-    pool->broker_listen = listen_on;
     *spec = (struct wr_child_spec){.name = "broker",
                                    .run = wr_broker_child_run,
                                    .arg = pool,
@@ -121,7 +73,7 @@ static enum weir_status add_broker(struct wr_pool *pool, char *listen_on,
                                    .first = true};
     wr_log(WR_INFO, "pool", "included broker",
            "listen=%s data=%s reason=\"no bootstrap.servers given\"", listen_on,
-           pool->broker_data);
+           wr_options_text(o, "data.dir"));
     return weir_config_set(pool->config, "bootstrap.servers", listen_on, err);
 }
 
@@ -147,55 +99,29 @@ static enum weir_status choose_http_ports(struct wr_pool *pool,
     return s;
 }
 
-/* Takes the lowest number that no other pool on this state.dir has. The lock is
- * held by the supervisor and its children, and so until the last of them ends.
- */
-static enum weir_status take_number(struct wr_pool *pool,
-                                    struct weir_error *err)
-{
-    const char *dir = wr_options_text(pool->config->options, "state.dir");
-    enum weir_status s = wr_mkdirs(dir, err);
-    for (int i = 1; s == WEIR_OK && i <= POOLS_MAX; i++) {
-        char path[4096];
-        int n = snprintf(path, sizeof(path), "%s/.pool-%d.lock", dir, i);
-        if (n < 0 || (size_t)n >= sizeof(path)) {
-            return weir_fail(err, WEIR_E_CONFIG, "state.dir is too long");
-        }
-        enum weir_status locked = wr_lock_file(path, &pool->lock_fd, err);
-        if (locked != WEIR_E_LOCKED) {
-            pool->number = i;
-            return locked;
-        }
-    }
-    return s != WEIR_OK ? s
-                        : weir_fail(err, WEIR_E_LOCKED,
-                                    "there are %d pools on state.dir '%s'",
-                                    POOLS_MAX, dir);
-}
-
 int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
 {
     struct weir_error err = {0};
-    enum weir_status s = take_number(pool, &err);
+    enum weir_status s =
+        wr_pool_number_take(wr_options_text(pool->config->options, "state.dir"),
+                            pool->patience.stop_ms + ORPHANS_MS, &pool->number,
+                            &pool->lock_fd, &err);
     if (s == WEIR_OK && pool->http_port >= 0) {
         s = choose_http_ports(pool, &err);
     }
     if (s != WEIR_OK) {
         return wr_cli_fail(&err);
     }
-    char listen_on[256];
     size_t count = 0;
     struct wr_child_spec *specs =
         calloc((size_t)pool->workers + 1, sizeof(*specs));
     if (!specs) {
         return WR_EXIT_FAILED;
     }
-    if (pool->own_broker) {
-        if (add_broker(pool, listen_on, sizeof(listen_on), &specs[count++],
-                       &err) != WEIR_OK) {
-            free(specs);
-            return wr_cli_fail(&err);
-        }
+    if (pool->broker_options &&
+        add_broker(pool, &specs[count++], &err) != WEIR_OK) {
+        free(specs);
+        return wr_cli_fail(&err);
     }
     for (int i = 0; i < pool->workers; i++) {
         struct wr_child_spec *spec = &specs[count++];
@@ -210,6 +136,17 @@ int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
 
 /* ---- the command -------------------------------------------------------- */
 
+static bool names_a_broker_option(const char *pair)
+{
+    size_t n = strcspn(pair, "=");
+    for (const struct wr_option *row = wr_broker_options; row->name; row++) {
+        if (strlen(row->name) == n && strncmp(row->name, pair, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum weir_status read_config(const struct wr_cli *cli,
                                     struct wr_pool *pool,
                                     struct weir_error *err)
@@ -223,6 +160,12 @@ static enum weir_status read_config(const struct wr_cli *cli,
     for (size_t i = 0; s == WEIR_OK && (text = wr_cli_value(cli, "set", i));
          i++) {
         s = wr_options_set_pair(pool->config->options, text, "-X", err);
+        if (s != WEIR_OK && names_a_broker_option(text)) {
+            s = weir_fail(err, s,
+                          "-X %.200s: that is an option of the included "
+                          "broker; say --broker-set %.200s",
+                          text, text);
+        }
     }
     if (s == WEIR_OK && (text = wr_cli_text(cli, "threads", NULL))) {
         s = wr_config_set_at(pool->config, "num.stream.threads", text,
@@ -251,44 +194,104 @@ static enum weir_status read_http(const struct wr_cli *cli,
     return s;
 }
 
-static enum weir_status configure(const struct wr_cli *cli,
-                                  struct wr_pool *pool, struct weir_error *err)
+static enum weir_status read_patience(const struct wr_cli *cli,
+                                      struct wr_pool *pool,
+                                      struct weir_error *err)
 {
-    int64_t workers = 0;
     int64_t stop_s = 0;
     int64_t restart_s = 0;
-    pool->application = cli->operands[0];
-    pool->broker_data = wr_cli_text(cli, "data", STANDARD_BROKER_DATA);
-    pool->broker_listen = wr_cli_text(cli, "broker", STANDARD_BROKER_LISTEN);
-    pool->http_file = wr_cli_text(cli, "http-file", NULL);
-    enum weir_status s =
-        wr_cli_int(cli, "workers", (struct wr_cli_range){1, 1, WR_WORKERS_MAX},
-                   &workers, err);
-    s = s == WEIR_OK
-            ? wr_cli_int(cli, "stop-timeout",
-                         (struct wr_cli_range){30, 1, 3600}, &stop_s, err)
-            : s;
-    pool->workers = (int)workers;
+    enum weir_status s = wr_cli_int(
+        cli, "stop-timeout", (struct wr_cli_range){30, 1, 3600}, &stop_s, err);
     s = s == WEIR_OK
             ? wr_cli_int(cli, "restart-max", (struct wr_cli_range){30, 1, 3600},
                          &restart_s, err)
             : s;
     pool->patience.stop_ms = stop_s * 1000;
     pool->patience.backoff_max_ms = restart_s * 1000;
+    return s;
+}
+
+/* The group gives a silent member's tasks to others after its session: by then
+ * the process must let go of their folders. */
+static int64_t silence_allowed(const struct weir_config *config)
+{
+    int64_t session_ms =
+        wr_options_is_set(config->options, "session.timeout.ms")
+            ? wr_options_int(config->options, "session.timeout.ms")
+            : SILENT_STANDARD_MS;
+    return session_ms < SILENT_LEAST_MS ? SILENT_LEAST_MS : session_ms;
+}
+
+/* --data, --broker and --broker-set, over what a broker of a pool has by
+ * itself. */
+static enum weir_status read_broker(const struct wr_cli *cli,
+                                    struct wr_pool *pool,
+                                    struct weir_error *err)
+{
+    const char *text;
+    enum weir_status s =
+        wr_options_new(wr_broker_options, NULL, &pool->broker_options);
+    s = s == WEIR_OK ? wr_options_set(pool->broker_options, "data.dir",
+                                      STANDARD_BROKER_DATA, "--data", err)
+                     : s;
+    for (size_t i = 0;
+         s == WEIR_OK && (text = wr_cli_value(cli, "broker-set", i)); i++) {
+        s = wr_options_set_pair(pool->broker_options, text, "--broker-set",
+                                err);
+    }
+    if (s == WEIR_OK && (text = wr_cli_text(cli, "data", NULL))) {
+        s = wr_options_set(pool->broker_options, "data.dir", text, "--data",
+                           err);
+    }
+    if (s == WEIR_OK && (text = wr_cli_text(cli, "broker", NULL))) {
+        s = wr_options_set(pool->broker_options, "listen", text, "--broker",
+                           err);
+    }
+    return s;
+}
+
+/* bootstrap.servers: as set, else as the tools take it, from the environment.
+ */
+static enum weir_status find_broker(const struct wr_cli *cli,
+                                    struct wr_pool *pool,
+                                    struct weir_error *err)
+{
+    const char *env = getenv("WEIR_BOOTSTRAP_SERVERS");
+    bool included = wr_cli_has(cli, "data") || wr_cli_has(cli, "broker") ||
+                    wr_cli_has(cli, "broker-set");
+    if (wr_options_is_set(pool->config->options, "bootstrap.servers")) {
+        return !included ? WEIR_OK
+                         : weir_fail(err, WEIR_E_CONFIG,
+                                     "--data, --broker and --broker-set are "
+                                     "for the included broker, which is not "
+                                     "started when bootstrap.servers is given");
+    }
+    if (env && *env && !included) {
+        return wr_config_set_at(pool->config, "bootstrap.servers", env,
+                                "$WEIR_BOOTSTRAP_SERVERS", err);
+    }
+    return read_broker(cli, pool, err);
+}
+
+static enum weir_status configure(const struct wr_cli *cli,
+                                  struct wr_pool *pool, struct weir_error *err)
+{
+    int64_t workers = 0;
+    pool->application = cli->operands[0];
+    pool->http_file = wr_cli_text(cli, "http-file", NULL);
+    enum weir_status s =
+        wr_cli_int(cli, "workers", (struct wr_cli_range){1, 1, WR_WORKERS_MAX},
+                   &workers, err);
+    pool->workers = (int)workers;
+    s = s == WEIR_OK ? read_patience(cli, pool, err) : s;
     s = s == WEIR_OK ? read_config(cli, pool, err) : s;
+    s = s == WEIR_OK ? wr_config_apply_log(pool->config->options, err) : s;
     s = s == WEIR_OK ? read_http(cli, pool, err) : s;
+    s = s == WEIR_OK ? find_broker(cli, pool, err) : s;
     if (s != WEIR_OK) {
         return s;
     }
-    pool->own_broker =
-        !wr_options_is_set(pool->config->options, "bootstrap.servers");
-    if (!pool->own_broker &&
-        (wr_cli_has(cli, "data") || wr_cli_has(cli, "broker"))) {
-        return weir_fail(
-            err, WEIR_E_CONFIG,
-            "--data and --broker are for the included broker, "
-            "which is not started when bootstrap.servers is given");
-    }
+    pool->patience.silent_ms = silence_allowed(pool->config);
     if (access(pool->application, R_OK) != 0) {
         return weir_fail(err, WEIR_E_LUA, "cannot read application '%s': %s",
                          pool->application, strerror(errno));
@@ -300,12 +303,16 @@ int wr_run(struct wr_cli *cli)
 {
     struct weir_error err = {0};
     struct wr_pool pool = {.config = weir_config_new()};
+    sigset_t signals;
     if (!pool.config) {
         return WR_EXIT_FAILED;
     }
+    wr_supervised_signals(&signals);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     enum weir_status s = configure(cli, &pool, &err);
     int code =
         s == WEIR_OK ? wr_pool_run(&pool, NULL, NULL) : wr_cli_fail(&err);
+    wr_options_free(pool.broker_options);
     weir_config_free(pool.config);
     return code;
 }

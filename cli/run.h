@@ -20,10 +20,10 @@ struct wr_pool {
     int http_port; /* of the first worker, the next has the next;
                       0: any; -1: no HTTP */
     uint16_t http_ports[WR_WORKERS_MAX]; /* by worker, once chosen */
-    const char *http_file;     /* where workers note their addresses, or NULL */
-    const char *broker_data;   /* folder of the included broker */
-    const char *broker_listen; /* its HOST:PORT */
-    bool own_broker;           /* no bootstrap.servers was given */
+    const char *http_file; /* where workers note their addresses, or NULL */
+    /* Over wr_broker_options, for the included broker; owned by the pool's
+       caller. NULL: bootstrap.servers is given. */
+    struct wr_options *broker_options;
     struct wr_child_patience patience;
 };
 
@@ -37,8 +37,8 @@ WEIR_MUST_CHECK enum weir_status wr_choose_port(char *listen_on, size_t size,
                                                 struct weir_error *err);
 
 /** The life of one worker process; see cli/supervisor.h. arg: the pool. */
-int wr_worker_run(void *arg, int slot, int ready_fd);
+int wr_worker_run(void *arg, int slot, const struct wr_child_line *line);
 /** The life of the included broker's process. arg: the pool. */
-int wr_broker_child_run(void *arg, int slot, int ready_fd);
+int wr_broker_child_run(void *arg, int slot, const struct wr_child_line *line);
 
 #endif

@@ -6,7 +6,8 @@
  *   load -> http -> start -> (ready) -> wait for SIGTERM or failure -> stop
  *
  * Signals are blocked before any thread exists and read here, so that no thread
- * of the runtime or of librdkafka ever sees one. */
+ * of the runtime or of librdkafka ever sees one. While it waits, this loop
+ * beats for the supervisor, which kills a process whose loop does not turn. */
 #include "cli/run.h"
 
 #include "base/fs.h"
@@ -34,7 +35,7 @@
 struct worker {
     struct wr_pool *pool;
     int slot;
-    int ready_fd;
+    const struct wr_child_line *line;
     struct wr_application *application;
     struct wr_http *http;
     struct weir_app *app;
@@ -155,40 +156,62 @@ static enum weir_status make_app(struct worker *w, struct weir_error *err)
     return s;
 }
 
+/* One partition, which is the broker's own standard, would be one task. */
+static int partitions_to_make(const struct wr_options *broker_options)
+{
+    return wr_options_is_set(broker_options, "num.partitions")
+               ? (int)wr_options_int(broker_options, "num.partitions")
+               : WR_ENSURE_PARTITIONS;
+}
+
 static enum weir_status make(struct worker *w, struct weir_error *err)
 {
     enum weir_status s = load(w, err);
     s = s == WEIR_OK ? start_http(w, err) : s;
     s = s == WEIR_OK ? make_app(w, err) : s;
-    if (s == WEIR_OK && w->pool->own_broker) {
-        s = wr_ensure_topics(w->app, w->config, err);
+    if (s == WEIR_OK && w->pool->broker_options) {
+        s = wr_ensure_topics(w->app, w->config,
+                             partitions_to_make(w->pool->broker_options), err);
     }
     return s == WEIR_OK ? weir_app_start(w->app, err) : s;
 }
 
 /* ---- running ------------------------------------------------------------ */
 
+static void beat(const struct worker *w, uint32_t turn)
+{
+    uint32_t values = UINT32_MAX - WR_BEAT_FIRST;
+    atomic_store(w->line->beat, WR_BEAT_FIRST + turn % values);
+}
+
+static void say_running(const struct worker *w)
+{
+    wr_log(WR_INFO, "worker", "running", "application=%s",
+           wr_options_text(w->config->options, "application.id"));
+    (void)!write(w->line->ready_fd, "r", 1);
+    (void)close(w->line->ready_fd);
+    wr_pages_let_go();
+}
+
 /* Until a signal asks to stop, or the application has ended by itself. */
 static void wait_for_end(struct worker *w, const sigset_t *signals)
 {
     bool told = false;
-    for (;;) {
+    for (uint32_t turn = 0;; turn++) {
         struct timespec timeout = {.tv_nsec = LOOK_MS * 1000000L};
         int number = sigtimedwait(signals, NULL, &timeout);
         enum weir_app_state state = weir_app_state(w->app);
+        beat(w, turn);
         if (number == SIGTERM || state == WEIR_APP_ERROR ||
             state == WEIR_APP_STOPPED) {
-            return;
+            break;
         }
         if (!told && state == WEIR_APP_RUNNING) {
             told = true;
-            wr_log(WR_INFO, "worker", "running", "application=%s",
-                   wr_options_text(w->config->options, "application.id"));
-            (void)!write(w->ready_fd, "r", 1);
-            (void)close(w->ready_fd);
-            wr_pages_let_go();
+            say_running(w);
         }
     }
+    atomic_store(w->line->beat, WR_BEAT_ENDS);
 }
 
 /* Behind TLS or SASL the client has to leave, before it is gone; else the group
@@ -233,14 +256,12 @@ static int run(struct worker *w, const sigset_t *signals)
     return WR_EXIT_OK;
 }
 
-int wr_worker_run(void *arg, int slot, int ready_fd)
+int wr_worker_run(void *arg, int slot, const struct wr_child_line *line)
 {
-    struct worker w = {.pool = arg, .slot = slot, .ready_fd = ready_fd};
-    sigset_t signals;
+    struct worker w = {.pool = arg, .slot = slot, .line = line};
+    sigset_t signals; /* blocked since before the fork */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT); /* the supervisor's to act on */
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     wr_http_client_start();
     int code = run(&w, &signals);
     wr_http_stop(w.http);

@@ -33,30 +33,6 @@ static char *join_text(const char *a, const char *between, const char *b)
 }
 
 /* The log is the program's; only what was set here changes it. */
-static enum weir_status configure_log(const struct wr_options *options,
-                                      struct weir_error *err)
-{
-    enum wr_log_level level = wr_log_level_now;
-    enum wr_log_format format = WR_LOG_LOGFMT;
-    enum weir_status status = WEIR_OK;
-    if (wr_options_is_set(options, "log.level")) {
-        status =
-            wr_log_level_parse(wr_options_text(options, "log.level"), &level);
-    }
-    if (status == WEIR_OK) {
-        status = wr_log_format_parse(wr_options_text(options, "log.format"),
-                                     &format);
-    }
-    if (status != WEIR_OK) {
-        return weir_fail(err, status, "log.level, log.format: cannot be read");
-    }
-    if (wr_options_is_set(options, "log.level") ||
-        wr_options_is_set(options, "log.format")) {
-        wr_log_configure(level, format);
-    }
-    return WEIR_OK;
-}
-
 static enum weir_status make_parts(struct weir_app *app,
                                    struct weir_topology *topology,
                                    const struct weir_config *config,
@@ -72,7 +48,7 @@ static enum weir_status make_parts(struct weir_app *app,
     app->options = wr_config_options(app->config);
     status = wr_config_check(app->options, err);
     if (status == WEIR_OK) {
-        status = configure_log(app->options, err);
+        status = wr_config_apply_log(app->options, err);
     }
     if (status != WEIR_OK) {
         return status;

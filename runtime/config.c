@@ -12,6 +12,8 @@
  * one that is missing. */
 #include "runtime/config.h"
 
+#include "base/log.h"
+
 #include "runtime/kafka_client.h"
 
 #include <stdio.h>
@@ -560,4 +562,29 @@ enum weir_status wr_config_check(const struct wr_options *options,
         status = check_exactly_once(name, value, err);
     }
     return status;
+}
+
+enum weir_status wr_config_apply_log(const struct wr_options *options,
+                                     struct weir_error *err)
+{
+    enum wr_log_level level = wr_log_level_now;
+    enum wr_log_format format = WR_LOG_LOGFMT;
+    enum weir_status status = WEIR_OK;
+    if (wr_options_is_set(options, "log.level")) {
+        status =
+            wr_log_level_parse(wr_options_text(options, "log.level"), &level);
+    }
+    if (status == WEIR_OK && wr_options_is_set(options, "log.format")) {
+        status = wr_log_format_parse(wr_options_text(options, "log.format"),
+                                     &format);
+    }
+    if (status != WEIR_OK) {
+        return weir_fail(err, status, "log.level, log.format: cannot be read");
+    }
+    if (wr_options_is_set(options, "log.format")) {
+        wr_log_configure(level, format);
+    } else {
+        wr_log_level_now = level;
+    }
+    return WEIR_OK;
 }

@@ -32,6 +32,10 @@ wr_config_set_at(struct weir_config *config, const char *name,
  * anything else. Errors: WEIR_E_CONFIG naming the options and the remedy. */
 WEIR_MUST_CHECK enum weir_status
 wr_config_check(const struct wr_options *options, struct weir_error *err);
+/** Sets the process' log as log.level and log.format say; what is not set stays
+ * as it is. Errors: WEIR_E_CONFIG. Thread: while there is one. */
+WEIR_MUST_CHECK enum weir_status
+wr_config_apply_log(const struct wr_options *options, struct weir_error *err);
 /** Whether an application may be called that: internal topics begin with its
  *  name. Errors: WEIR_E_CONFIG. */
 WEIR_MUST_CHECK enum weir_status wr_config_check_id(const char *id,

@@ -57,16 +57,16 @@ def contains(text, *needles):
 class Process:
     """A weir process in the background, with its log."""
 
-    def __init__(self, work, name, *args, file_size_max=None):
-        """With file_size_max it meets a full disk, as it were, when a file gets larger."""
+    def __init__(self, work, name, *args, file_size_max=None, wrap=(), env=None):
+        """With file_size_max it meets a full disk, as it were, when a file gets larger; wrap: a command to run it by."""
         def limit():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_max, file_size_max))
 
         self.log_path = os.path.join(work, f"{name}.log")
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([WEIR, *args], stdout=log, stderr=log, cwd=work,
-                                            env=dict(os.environ, WEIR_LOG_FORMAT="logfmt"),
+            self.process = subprocess.Popen([*wrap, WEIR, *args], stdout=log, stderr=log, cwd=work,
+                                            env=dict(os.environ, WEIR_LOG_FORMAT="logfmt", **(env or {})),
                                             preexec_fn=limit if file_size_max else None)
 
     def log(self):
@@ -821,14 +821,15 @@ def test_demo():
     contains(out, "kill -9 of worker 2", "0 of ", "exactly once: yes")
 
 
-def main():
+def main(doc, names):
+    """Runs the test_* among names (the caller's globals), or those that the command line names."""
     global WEIR
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--weir", required=True)
     p.add_argument("names", nargs="*")
     args = p.parse_args()
     WEIR = os.path.abspath(args.weir)
-    tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_") and (not args.names or n in args.names)]
+    tests = [(n, f) for n, f in sorted(names.items()) if n.startswith("test_") and (not args.names or n in args.names)]
     failed = 0
     for name, test in tests:
         began = time.monotonic()
@@ -844,4 +845,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, globals()))
