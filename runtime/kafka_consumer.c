@@ -404,7 +404,10 @@ enum weir_status wr_consumer_assign(struct wr_consumer *consumer,
             list->elems[i].offset = 0;
         }
     }
-    rd_kafka_error_t *error = rd_kafka_incremental_assign(consumer->rk, list);
+    rd_kafka_error_t *error =
+        wr_consumer_may_assign(consumer)
+            ? rd_kafka_incremental_assign(consumer->rk, list)
+            : NULL;
     rd_kafka_topic_partition_list_destroy(list);
     keep_own_queues(consumer, partitions, count);
     return wr_kafka_fail_object(err, consumer->options, error, "assignment");
@@ -431,7 +434,10 @@ void wr_consumer_unassign(struct wr_consumer *consumer,
     end_pauses(consumer, partitions, count);
     rd_kafka_topic_partition_list_t *list =
         wr_partition_list(partitions, count);
-    rd_kafka_error_t *error = rd_kafka_incremental_unassign(consumer->rk, list);
+    rd_kafka_error_t *error =
+        wr_consumer_may_assign(consumer)
+            ? rd_kafka_incremental_unassign(consumer->rk, list)
+            : NULL;
     rd_kafka_topic_partition_list_destroy(list);
     if (error) {
         wr_log(WR_DEBUG, "kafka", "unassign", "reason=\"%s\"",
@@ -604,6 +610,9 @@ static void deliver_out_of_range(struct wr_consumer *consumer,
                                  struct wr_place *place,
                                  const rd_kafka_message_t *message)
 {
+    if (consumer->terminating) {
+        return; /* nothing is read any more */
+    }
     if (place->guessed) {
         place->guessed = false;
         begin_where_it_is(consumer, message);

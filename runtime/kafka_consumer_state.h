@@ -40,6 +40,8 @@ struct wr_consumer {
     char instance_id[600];
     bool assigned;     /* was given partitions, maybe none, at least once */
     bool closing;      /* takes no more */
+    bool terminating;  /* librdkafka was told to end the membership */
+    bool let_go;       /* since then it was told that nothing is assigned */
     bool answered;     /* the running rebalance was answered with an assign */
     atomic_bool woken; /* do not wait; the queue's own mark is used up by
                           looks that do not wait */
@@ -62,6 +64,9 @@ struct wr_consumer {
 void wr_consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                               rd_kafka_topic_partition_list_t *list,
                               void *opaque);
+/** Whether librdkafka may be told of assigned partitions now; once, while it
+ * ends the membership. */
+bool wr_consumer_may_assign(struct wr_consumer *consumer);
 /** Tells the owner what ended the client for good. */
 void wr_consumer_tell_fatal(struct wr_consumer *consumer);
 /** Ends the membership; a dynamic member leaves the group by it. Waits up to

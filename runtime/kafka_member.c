@@ -78,11 +78,24 @@ static bool is_half_joined(struct wr_consumer *consumer)
     return protocol && strcmp(protocol, "NONE") != 0;
 }
 
+/* While librdkafka ends the membership it takes whatever it is told of assigned
+ * partitions for "none", and then gives up the queue it is told by. An answer
+ * that comes at that moment is thrown away, and who gave it waits for ever: an
+ * assignment that was on its way when the closing began, and the revocation
+ * that follows, are two events. One answer is enough. */
+bool wr_consumer_may_assign(struct wr_consumer *consumer)
+{
+    bool may = !consumer->let_go;
+    consumer->let_go = consumer->terminating;
+    return may;
+}
+
 /* librdkafka's blocking close gives up half-way when the queue is woken, which
  * wr_consumer_wake may do at any moment; so the closing is served here. */
 static void close_group(struct wr_consumer *consumer)
 {
     int64_t until = wr_mono_ms() + CLOSE_TIMEOUT_MS;
+    consumer->terminating = true;
     rd_kafka_error_t *error =
         rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
     bool closes = error == NULL;
@@ -166,7 +179,7 @@ void wr_consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         if (partitions && !consumer->closing) {
             events->given(events->user, partitions, count);
         }
-        if (!consumer->answered) {
+        if (!consumer->answered && wr_consumer_may_assign(consumer)) {
             error = rd_kafka_incremental_assign(rk, none);
         }
     } else {
@@ -175,7 +188,7 @@ void wr_consumer_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         if (partitions) {
             events->revoked(events->user, partitions, count, lost);
         }
-        if (!consumer->answered) {
+        if (!consumer->answered && wr_consumer_may_assign(consumer)) {
             error = rd_kafka_incremental_unassign(rk, none);
         }
     }
