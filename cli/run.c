@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "broker/weir_broker.h"
 #include "cli/pool_number.h"
+#include "cli/pool_sources.h"
 #include "cli/tools.h"
 #include "runtime/http.h"
 
@@ -99,29 +100,15 @@ static enum weir_status choose_http_ports(struct wr_pool *pool,
     return s;
 }
 
-int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
+/* Children that come after, and so their order: the broker, then workers. */
+static enum weir_status list_children(struct wr_pool *pool,
+                                      struct wr_child_spec *specs,
+                                      size_t *out_count, struct weir_error *err)
 {
-    struct weir_error err = {0};
-    enum weir_status s =
-        wr_pool_number_take(wr_options_text(pool->config->options, "state.dir"),
-                            pool->patience.stop_ms + ORPHANS_MS, &pool->number,
-                            &pool->lock_fd, &err);
-    if (s == WEIR_OK && pool->http_port >= 0) {
-        s = choose_http_ports(pool, &err);
-    }
-    if (s != WEIR_OK) {
-        return wr_cli_fail(&err);
-    }
     size_t count = 0;
-    struct wr_child_spec *specs =
-        calloc((size_t)pool->workers + 1, sizeof(*specs));
-    if (!specs) {
-        return WR_EXIT_FAILED;
-    }
-    if (pool->broker_options &&
-        add_broker(pool, &specs[count++], &err) != WEIR_OK) {
-        free(specs);
-        return wr_cli_fail(&err);
+    enum weir_status s = WEIR_OK;
+    if (pool->broker_options) {
+        s = add_broker(pool, &specs[count++], err);
     }
     for (int i = 0; i < pool->workers; i++) {
         struct wr_child_spec *spec = &specs[count++];
@@ -129,9 +116,32 @@ int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
             .run = wr_worker_run, .arg = pool, .slot = i};
         (void)snprintf(spec->name, sizeof(spec->name), "worker-%d", i + 1);
     }
-    int code = wr_supervise(specs, count, &pool->patience, on_ready, user);
-    free(specs);
-    return code;
+    *out_count = count;
+    return s;
+}
+
+int wr_pool_run(struct wr_pool *pool, void (*on_ready)(void *), void *user)
+{
+    struct weir_error err = {0};
+    struct wr_child_spec specs[WR_CHILDREN_MAX] = {0};
+    size_t count = 0;
+    int code = wr_pool_sources_take(pool->application, pool->config->options,
+                                    &pool->sources_fd);
+    if (code != WR_EXIT_OK) {
+        return code;
+    }
+    enum weir_status s =
+        wr_pool_number_take(wr_options_text(pool->config->options, "state.dir"),
+                            pool->patience.stop_ms + ORPHANS_MS, &pool->number,
+                            &pool->lock_fd, &err);
+    if (s == WEIR_OK && pool->http_port >= 0) {
+        s = choose_http_ports(pool, &err);
+    }
+    s = s == WEIR_OK ? list_children(pool, specs, &count, &err) : s;
+    if (s != WEIR_OK) {
+        return wr_cli_fail(&err);
+    }
+    return wr_supervise(specs, count, &pool->patience, on_ready, user);
 }
 
 /* ---- the command -------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 struct wr_pool {
     const char *application;    /* path of a .lua or .so */
+    int sources_fd;             /* its files, once read; see pool_sources.h */
     struct weir_config *config; /* owned by the pool's caller */
     int workers;
     int lock_fd; /* holds the number */

@@ -36,6 +36,7 @@ struct worker {
     struct wr_pool *pool;
     int slot;
     const struct wr_child_line *line;
+    struct wr_sources *sources;
     struct wr_application *application;
     struct wr_http *http;
     struct weir_app *app;
@@ -137,8 +138,11 @@ static enum weir_status load(struct worker *w, struct weir_error *err)
 {
     enum weir_status s = wr_config_copy(w->pool->config, &w->config, err);
     if (s == WEIR_OK) {
-        s = wr_application_load(w->pool->application, w->config->options,
-                                &w->application, err);
+        s = wr_sources_read(w->pool->sources_fd, &w->sources, err);
+    }
+    if (s == WEIR_OK) {
+        s = wr_application_load_from(w->sources, w->pool->application,
+                                     w->config->options, &w->application, err);
     }
     s = s == WEIR_OK ? name_application(w, err) : s;
     return s == WEIR_OK ? name_in_group(w, err) : s;
@@ -267,6 +271,7 @@ int wr_worker_run(void *arg, int slot, const struct wr_child_line *line)
     wr_http_stop(w.http);
     weir_app_free(w.app);
     wr_application_free(w.application);
+    wr_sources_free(w.sources);
     weir_config_free(w.config);
     return code;
 }

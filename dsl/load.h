@@ -6,6 +6,7 @@
 #define WEIR_DSL_LOAD_H
 
 #include "base/options.h"
+#include "dsl/sources.h"
 #include "weir/dsl.h"
 
 struct wr_application; /* a program, and what its topology's nodes point to */
@@ -18,6 +19,14 @@ struct wr_application; /* a program, and what its topology's nodes point to */
 WEIR_MUST_CHECK enum weir_status
 wr_application_load(const char *path, const struct wr_options *options,
                     struct wr_application **out, struct weir_error *err);
+/** As wr_application_load(), with files from `sources`, which is lent for the
+ * application's life and sealed by it: the first load fills it, each later one
+ * with the same set, here or in another process, makes the same application.
+ */
+WEIR_MUST_CHECK enum weir_status
+wr_application_load_from(struct wr_sources *sources, const char *path,
+                         const struct wr_options *options,
+                         struct wr_application **out, struct weir_error *err);
 /** Frees it, and the topology unless it was taken. NULL is fine. */
 void wr_application_free(struct wr_application *application);
 /** The topology, with the hook that scripts need. Given: weir_app_new() takes

@@ -7,12 +7,12 @@
 
 #include "dsl/lua_build.h"
 #include "dsl/lua_watch.h"
+#include "dsl/sources.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define TRACE_BYTES_MAX  ((size_t)4 << 20)
 #define PATH_BYTES_MAX   4096
@@ -23,7 +23,7 @@ struct wr_lua_host {
     struct wr_lua_limits limits;
     struct wr_buf trace; /* of the first run */
     struct wr_buf warnings;
-    char **files; /* of the first run, the script first; NULL-ended */
+    struct wr_sources *files; /* lent */
     struct weir_thread_hook hook;
 };
 
@@ -57,7 +57,7 @@ static bool find_module(const struct wr_lua *lua, const char *name,
     for (size_t i = 0; i < 3; i++) {
         int n = snprintf(path, PATH_BYTES_MAX, "%s/%s%s%s", lua->directory,
                          places[i][0], slashed, places[i][1]);
-        if (n > 0 && n < PATH_BYTES_MAX && access(path, R_OK) == 0) {
+        if (n > 0 && n < PATH_BYTES_MAX && wr_sources_has(lua->files, path)) {
             return true;
         }
     }
@@ -166,6 +166,7 @@ static enum weir_status run_script(const struct wr_lua_host *host,
     if (status != WEIR_OK) {
         return status;
     }
+    lua->files = host->files;
     lua->directory = directory_of(host->path);
     if (!lua->directory) {
         wr_lua_free(lua);
@@ -272,28 +273,10 @@ static void stop_thread(void *thread_state)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* Notes the files that a run has read; lists have the last one first. */
-static bool note_files(struct wr_lua_host *host, const struct wr_lua *lua)
-{
-    size_t count = 0;
-    for (const struct wr_lua_source *s = lua->sources; s; s = s->next) {
-        count++;
-    }
-    host->files = calloc(count + 1, sizeof(*host->files));
-    if (!host->files) {
-        return false;
-    }
-    for (const struct wr_lua_source *s = lua->sources; s; s = s->next) {
-        host->files[--count] = strdup(s->chunk);
-    }
-    return true;
-}
-
-enum weir_status wr_lua_host_new(const char *path,
-                                 const struct wr_lua_limits *limits,
-                                 struct weir_builder *builder,
-                                 struct wr_lua_host **out,
-                                 struct weir_error *err)
+enum weir_status
+wr_lua_host_new(const char *path, const struct wr_lua_limits *limits,
+                struct wr_sources *files, struct weir_builder *builder,
+                struct wr_lua_host **out, struct weir_error *err)
 {
     struct wr_lua_host *host = calloc(1, sizeof(*host));
     char *copy = strdup(path);
@@ -304,6 +287,7 @@ enum weir_status wr_lua_host_new(const char *path,
     }
     host->path = copy;
     host->limits = *limits;
+    host->files = files;
     host->hook = (struct weir_thread_hook){sizeof(host->hook), start_thread,
                                            stop_thread, host};
     struct wr_lua *lua = NULL;
@@ -316,12 +300,8 @@ enum weir_status wr_lua_host_new(const char *path,
         wr_lua_host_free(host);
         return status;
     }
-    bool noted = note_files(host, lua);
     stop_thread(lua);
-    if (!noted) {
-        wr_lua_host_free(host);
-        return weir_fail(err, WEIR_E_NOMEM, "no memory for a script");
-    }
+    wr_sources_seal(files);
     *out = host;
     return WEIR_OK;
 }
@@ -329,10 +309,6 @@ enum weir_status wr_lua_host_new(const char *path,
 void wr_lua_host_free(struct wr_lua_host *host)
 {
     if (host) {
-        for (size_t i = 0; host->files && host->files[i]; i++) {
-            free(host->files[i]);
-        }
-        free(host->files);
         wr_buf_done(&host->trace);
         wr_buf_done(&host->warnings);
         free(host->path);
@@ -352,5 +328,5 @@ const char *wr_lua_host_warnings(struct wr_lua_host *host)
 
 const char *wr_lua_host_file(const struct wr_lua_host *host, size_t index)
 {
-    return host->files[index];
+    return wr_sources_path(host->files, index);
 }

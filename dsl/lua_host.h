@@ -11,13 +11,15 @@
 
 struct wr_lua_host;
 
-/** Runs the script; its verbs go to `builder`, which is lent for the host's
- * life. Errors: WEIR_E_LUA with the script's file and line; WEIR_E_NOMEM. *out
- * is given. Thread: any; it is watched for the time of the call. */
+/** Runs the script; its verbs go to `builder`. It and the files that it
+ * requires are taken from `files`, which is sealed by it: later runs have the
+ * same text. Both are lent for the host's life. Errors: WEIR_E_LUA with the
+ * script's file and line; WEIR_E_NOMEM. *out is given. Thread: any; it is
+ * watched for the time of the call. */
 WEIR_MUST_CHECK enum weir_status
 wr_lua_host_new(const char *path, const struct wr_lua_limits *limits,
-                struct weir_builder *builder, struct wr_lua_host **out,
-                struct weir_error *err);
+                struct wr_sources *files, struct weir_builder *builder,
+                struct wr_lua_host **out, struct weir_error *err);
 /** Frees the host and the first state; after weir_app_free(). NULL is fine. */
 void wr_lua_host_free(struct wr_lua_host *host);
 /** What makes a state for each thread; lent for the host's life. */

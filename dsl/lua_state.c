@@ -10,7 +10,8 @@
  * state's. */
 #include "dsl/lua_state.h"
 
-#include <errno.h>
+#include "dsl/sources.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 
 #define SCRATCH_BYTES_MAX ((size_t)64 << 20)
-#define SOURCE_BYTES_MAX  ((size_t)4 << 20)
 
 /* ---- memory ----------------------------------------------------------------
  */
@@ -93,7 +93,6 @@ void wr_lua_free(struct wr_lua *lua)
     while (lua->sources) {
         struct wr_lua_source *source = lua->sources;
         lua->sources = source->next;
-        wr_buf_done(&source->text);
         free(source->chunk);
         free(source);
     }
@@ -220,12 +219,13 @@ void wr_lua_must(lua_State *L, enum weir_status status)
 
 /* ---- sources ------------------------------------------------------------- */
 
-/* Reads a file; the source is in the list from the start, so that an error on
- * the way leaks nothing. */
+/* The source is in the list from the start, so that an error on the way leaks
+ * nothing. */
 static struct wr_lua_source *read_source(lua_State *L, const char *path,
                                          const char *chunk)
 {
     struct wr_lua *lua = wr_lua_of(L);
+    struct weir_error err;
     struct wr_lua_source *source = calloc(1, sizeof(*source));
     char *name = strdup(chunk);
     if (!source || !name) {
@@ -237,22 +237,9 @@ static struct wr_lua_source *read_source(lua_State *L, const char *path,
     source->chunk = name;
     source->next = lua->sources;
     lua->sources = source;
-    wr_buf_init(&source->text, SOURCE_BYTES_MAX);
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        luaL_error(L, "%s: cannot be opened: %s", chunk, strerror(errno));
-        return NULL;
-    }
-    char block[16384];
-    size_t n;
-    while ((n = fread(block, 1, sizeof(block), file)) > 0) {
-        wr_buf_put(&source->text, block, n);
-    }
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed || source->text.status != WEIR_OK) {
-        luaL_error(L, "%s: %s", chunk,
-                   failed ? "cannot be read" : "is larger than 4 MiB");
+    if (wr_sources_get(lua->files, path, WR_SOURCE_SCRIPT_BYTES_MAX,
+                       &source->text, &err) != WEIR_OK) {
+        luaL_error(L, "%s", err.text);
     }
     return source;
 }
@@ -260,7 +247,7 @@ static struct wr_lua_source *read_source(lua_State *L, const char *path,
 void wr_lua_compile(lua_State *L, const char *path, const char *chunk)
 {
     struct wr_lua_source *source = read_source(L, path, chunk);
-    struct weir_bytes text = wr_buf_view(&source->text);
+    struct weir_bytes text = source->text;
     /* Some editors begin a file with a byte order mark; a first line such as
      * #!/usr/bin/env weir is for the shell. */
     size_t skip =
@@ -292,7 +279,7 @@ struct weir_bytes wr_lua_source_line(const struct wr_lua *lua,
     if (!source || line < 1) {
         return WEIR_NULL;
     }
-    struct weir_bytes text = wr_buf_view(&source->text);
+    struct weir_bytes text = source->text;
     const uint8_t *at = text.data;
     const uint8_t *end = text.data + text.len;
     while (--line > 0 && at) {

@@ -31,13 +31,14 @@ struct wr_lua_limits {
 #define WR_LUA_MEMORY_BYTES_MAX ((size_t)64 << 20)
 #define WR_LUA_CALL_MS_MAX      2000
 
-/** A source file, kept to show its lines in errors. */
+/** A compiled file, known to show its lines in errors. */
 struct wr_lua_source {
     struct wr_lua_source *next;
-    char *chunk;        /* as in error positions: "word_count.lua" */
-    struct wr_buf text; /* of the file */
+    char *chunk;            /* as in error positions: "word_count.lua" */
+    struct weir_bytes text; /* of the file; lent by `files` */
 };
 
+struct wr_sources;
 struct wr_lua_build; /* the program while the script runs (lua_build.h) */
 
 struct wr_lua {
@@ -55,7 +56,8 @@ struct wr_lua {
                                        no pcall may hide it */
 
     /* the program */
-    char *directory; /* of the script, for require */
+    char *directory;          /* of the script, for require */
+    struct wr_sources *files; /* where scripts come from; lent */
     struct wr_lua_source *sources;
     struct wr_lua_build *build; /* NULL once the script has run */
     int *functions;             /* registry references by ordinal */
@@ -91,8 +93,8 @@ void wr_lua_pause(struct wr_lua *lua);
 /** The clock of the call goes on. */
 void wr_lua_resume(struct wr_lua *lua);
 
-/** Reads a script's file into lua->sources and compiles it, text only; pushes
- * the function. `path` is opened, `chunk` is how errors call it. */
+/** Takes a script's text from lua->files and compiles it, text only; pushes
+ * the function. `path` is the file, `chunk` is how errors call it. */
 WR_MAY_JUMP void wr_lua_compile(struct lua_State *L, const char *path,
                                 const char *chunk);
 /** The text of a line of a compiled file, without its end; null when unknown.

@@ -4,8 +4,11 @@
  * a file that is none is told from one. */
 #include "tests/dsl/flow.h"
 
+#include "base/fs.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char lines[] = "lines - It_was_the_best 1\n"
                             "lines x the-WORST,of_the 2\n"
@@ -179,6 +182,37 @@ static void what_is_no_application_is_told(void **state)
                  "Lua script (.lua) or a shared object (.so)");
 }
 
+/* A running pool does not take up a shared object that was built anew. */
+static void a_shared_object_is_loaded_again_as_it_was(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/weir-test-XXXXXX.so";
+    struct wr_sources *files = NULL;
+    struct wr_application *application = NULL;
+    struct weir_error err = {0};
+    struct wr_buf object;
+    wr_buf_init(&object, WR_SOURCE_OBJECT_BYTES_MAX);
+    assert_int_equal(wr_file_read(WEIR_WORD_COUNT_SO, &object, &err), WEIR_OK);
+    int fd = mkstemps(path, 3);
+    assert_true(fd >= 0);
+    assert_int_equal(wr_file_replace(path, wr_buf_view(&object), &err),
+                     WEIR_OK);
+    assert_int_equal(wr_sources_new(&files), WEIR_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            wr_application_load_from(files, path, NULL, &application, &err),
+            WEIR_OK);
+        assert_non_null(wr_application_id(application));
+        wr_application_free(application);
+        assert_int_equal(wr_file_replace(path, weir_text("junk"), &err),
+                         WEIR_OK);
+    }
+    wr_sources_free(files);
+    wr_buf_done(&object);
+    (void)close(fd);
+    (void)unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +224,7 @@ int main(void)
         cmocka_unit_test(changes_pass_and_repetitions_do_not),
         cmocka_unit_test(every_example_passes_the_check),
         cmocka_unit_test(what_is_no_application_is_told),
+        cmocka_unit_test(a_shared_object_is_loaded_again_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

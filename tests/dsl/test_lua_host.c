@@ -123,15 +123,12 @@ static void modules_elsewhere_are_not(void **state)
 static void a_script_that_builds_by_chance_is_refused(void **state)
 {
     (void)state;
-    char script[512];
-    /* Modules are read anew by each run: change one between two runs. */
-    write_file("names.lua", "return 'first'");
-    snprintf(script, sizeof(script), "%s",
-             BEGIN "app:stream('in'):filter(print, require 'names'):to 'out'\n"
-                   "return app");
     struct flow flow;
-    load(&flow, write_file("chance.lua", script));
-    write_file("names.lua", "return 'second'");
+    load(&flow,
+         write_file("chance.lua", BEGIN
+                    "local name = ('by%d'):format(os.clock() * 1e6 // 1)\n"
+                    "app:stream('in'):filter(print, name):to 'out'\n"
+                    "return app"));
     flow.config = weir_config_new();
     struct weir_error err = {0};
     assert_int_equal(
@@ -140,8 +137,7 @@ static void a_script_that_builds_by_chance_is_refused(void **state)
         wr_driver_new(flow.topology, flow.config, 1, &flow.driver, &err),
         WEIR_E_LUA);
     assert_non_null(strstr(err.text, "builds another topology each time"));
-    assert_non_null(strstr(err.text, "name=first"));
-    assert_non_null(strstr(err.text, "name=second"));
+    assert_non_null(strstr(err.text, "name=by"));
     flow_close(&flow);
 }
 
@@ -167,12 +163,14 @@ static void every_thread_has_its_own_state(void **state)
     struct weir_builder *builder = weir_builder_new();
     struct wr_lua_limits limits = {WR_LUA_MEMORY_BYTES_MAX, 1000};
     struct wr_lua_host *host = NULL;
+    struct wr_sources *files = NULL;
     struct weir_error err = {0};
+    assert_int_equal(wr_sources_new(&files), WEIR_OK);
     assert_int_equal(
         wr_lua_host_new(write_file("threads.lua",
                                    BEGIN "app:stream('in'):filter(print):to "
                                          "'out'\nreturn app"),
-                        &limits, builder, &host, &err),
+                        &limits, files, builder, &host, &err),
         WEIR_OK);
     pthread_t threads[4];
     struct weir_thread_hook hook = *wr_lua_host_hook(host);
@@ -188,13 +186,50 @@ static void every_thread_has_its_own_state(void **state)
         }
     }
     wr_lua_host_free(host);
+    wr_sources_free(files);
     weir_builder_free(builder);
+}
+
+/* What the files are later, or that they are gone, is nothing to who goes on.
+ */
+static void a_script_is_loaded_again_as_it_was(void **state)
+{
+    (void)state;
+    struct wr_sources *files = NULL;
+    struct wr_application *again = NULL;
+    struct weir_error err = {0};
+    write_file("part.lua", "return function(v) return v .. 1 end");
+    const char *path =
+        write_file("whole.lua", BEGIN "local f = require 'part'\n"
+                                      "app:stream('in', weir.text)"
+                                      ":map_values(f):to 'out'\nreturn app");
+    assert_int_equal(wr_sources_new(&files), WEIR_OK);
+    assert_int_equal(wr_application_load_from(files, path, NULL, &again, &err),
+                     WEIR_OK);
+    wr_application_free(again);
+    write_file("whole.lua", "this is a mistake");
+    char part[160];
+    snprintf(part, sizeof(part), "%s/part.lua", directory);
+    assert_int_equal(unlink(part), 0);
+    struct flow flow = {0};
+    assert_int_equal(
+        wr_application_load_from(files, path, NULL, &flow.application, &err),
+        WEIR_OK);
+    flow.topology = wr_application_take_topology(flow.application);
+    flow_start(&flow, false);
+    flow_send(&flow, "in k v 1");
+    char *out = flow_read(&flow, "out");
+    assert_string_equal(out, "out k=v1@1\n");
+    free(out);
+    flow_close(&flow);
+    wr_sources_free(files);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modules_are_found_beside_the_script),
+        cmocka_unit_test(a_script_is_loaded_again_as_it_was),
         cmocka_unit_test(marks_before_a_script_are_skipped),
         cmocka_unit_test(modules_elsewhere_are_not),
         cmocka_unit_test(a_script_that_builds_by_chance_is_refused),

@@ -173,6 +173,24 @@ def test_frozen_worker():
         pool.stop()
 
 
+def test_running_text():
+    """A worker that dies is started again with the text that the pool was started with, whatever the file is now."""
+    with Here() as h:
+        with open(WORD_COUNT, encoding="utf-8") as f:
+            script = h.path("word_count.lua", f.read())
+        pool = Pool(h, "-w", "2", application=script)
+        pool.says("event=running", 2)
+        send_words(h)
+        count_words(h, 1)
+        h.path("word_count.lua", "this is a mistake")
+        os.kill(pool.pids("worker")[0], signal.SIGKILL)
+        pool.says("event=running", 3)
+        send_words(h)
+        count_words(h, 2)
+        pool.stop()
+        contains(weir("run", script, "--data", f"{h.work}/data", code=flow.LOAD)[1], "word_count.lua:1:")
+
+
 def test_broker_options():
     """The included broker's options can be said, and are named where they are said in the wrong place."""
     with Here() as h:
