@@ -14,8 +14,10 @@
  * missing: nothing is changed, the log goes offline, and a file in its folder
  * says so until a person decides. Else the tail is cut.
  *
- * With the weaker modes there is no exact end; the recovery point is what must
- * be reached, and a tail beyond it may be cut: that is what these modes say.
+ * With the weaker modes, and when the write-ahead log was cut by somebody or
+ * neither it nor the checkpoint knows the log, there is no exact end; the
+ * recovery point and what is left of the write-ahead log must be reached, and
+ * every whole batch beyond is kept.
  * Thread: the one that opens the data folder. */
 #include "broker/log_internal.h"
 

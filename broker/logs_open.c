@@ -78,6 +78,12 @@ static enum weir_status checkpoints_load(struct opening *opening,
             opening->checkpoint.live_from, &opening->wal, err);
         opening->has_wal = status == WEIR_OK;
     }
+    if (opening->has_wal && opening->wal.cut) {
+        wr_log(WR_WARN, "broker",
+               "the write-ahead log was cut or removed: all whole batches of "
+               "the segments are kept; what only it held is lost",
+               "folder=%s", path);
+    }
     return status;
 }
 
@@ -126,7 +132,6 @@ static enum weir_status recovery_plan(struct opening *opening,
 {
     *out = (struct wr_log_recovery){
         .clean = opening->clean,
-        .exact = opening->has_wal,
         .wal = opening->has_wal ? &opening->wal : NULL,
     };
     if (opening->has_checkpoint) {
@@ -146,7 +151,13 @@ static enum weir_status recovery_plan(struct opening *opening,
         out->start_offset = start > 0 ? start : 0;
     }
     out->acked_end = out->recovery_point;
-    return opening->has_wal ? frames_of(opening, log, out) : WEIR_OK;
+    enum weir_status status =
+        opening->has_wal ? frames_of(opening, log, out) : WEIR_OK;
+    /* The end is known only from a write-ahead log that is whole, of a log that
+     * it or the checkpoint speaks of. */
+    out->exact = opening->has_wal && !opening->wal.cut &&
+                 (out->known || out->frame_count > 0);
+    return status;
 }
 
 /* ---- the logs ------------------------------------------------------------ */

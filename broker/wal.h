@@ -93,12 +93,18 @@ struct wr_wal_reader {
     size_t count;
     size_t cap;
     uint64_t last_seq; /* newest whole round, or 0 */
+    uint64_t seen_seq; /* newest of all that begin, of use or not */
+    uint64_t edge_seq; /* newest that reaches the very end of its file */
+    bool cut;          /* files are missing or shorter than their writer left
+                          them: newer rounds may have been there */
     int fd;            /* of file_open, or -1 */
     uint32_t file_open;
 };
 
 /** Finds all rounds of `salt` from live_from on. A torn newest round was never
- *  acknowledged and is left out.
+ *  acknowledged and is left out. Files that are missing or too short are no
+ *  error, but `cut` is set: the newest round that is there may not be the
+ *  newest that was.
  *  Errors: WEIR_E_CORRUPT (a round is missing before the newest: err names the
  *  place), WEIR_E_IO, WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status

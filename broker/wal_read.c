@@ -5,8 +5,12 @@
  * under the present salt is one. Rounds are then put in order and must be there
  * without a gap up to the newest: the next round is written only when the one
  * before is synced, so a gap is damage to something acknowledged, while a torn
- * newest round is what a crash leaves. Thread: the one that opens the data
- * folder. */
+ * newest round is what a crash leaves.
+ *
+ * What a writer leaves: files numbered without a gap, the first of them made
+ * before anything is appended, each of whole blocks and grown beyond a round
+ * before the round is written. Files that look otherwise were cut or removed by
+ * somebody else. Thread: the one that opens the data folder. */
 #include "base/fs.h"
 #include "broker/batch.h"
 #include "broker/files.h"
@@ -113,6 +117,16 @@ static const uint8_t *tail_find(const struct image *image, size_t pos,
     return head;
 }
 
+static void seq_see(struct wr_wal_reader *reader, uint64_t seq, bool at_end)
+{
+    if (seq > reader->seen_seq) {
+        reader->seen_seq = seq;
+    }
+    if (at_end && seq > reader->edge_seq) {
+        reader->edge_seq = seq;
+    }
+}
+
 static enum weir_status image_search(struct wr_wal_reader *reader,
                                      const struct image *image, uint64_t salt,
                                      uint64_t live_from)
@@ -131,6 +145,7 @@ static enum weir_status image_search(struct wr_wal_reader *reader,
                     ? tail_find(image, pos + size - WAL_BLOCK, salt, &data_at)
                     : NULL;
             bool torn = !copy || wr_load_u64(copy + 8) != wr_load_u64(p + 8);
+            seq_see(reader, wr_load_u64(p + 8), size >= image->len - pos);
             if (wr_load_u64(p + 8) >= live_from) {
                 enum weir_status status =
                     round_take(reader, image, p, pos + len);
@@ -171,7 +186,10 @@ static enum weir_status file_search(struct wr_wal_reader *reader, uint32_t file,
     enum weir_status status = WEIR_OK;
     if (fstat(fd, &st) != 0) {
         status = weir_fail(err, WEIR_E_IO, "%s: cannot stat", path);
-    } else if (st.st_size >= (off_t)WAL_BLOCK) {
+    } else if (st.st_size < (off_t)WAL_BLOCK) {
+        reader->cut = true;
+    } else {
+        reader->cut = reader->cut || st.st_size % (off_t)WAL_BLOCK != 0;
         struct image image = {.len = (size_t)st.st_size, .file = file};
         uint8_t *data = malloc(image.len);
         status = data ? wr_pread_all(fd, data, image.len, 0, path, err)
@@ -184,6 +202,29 @@ static enum weir_status file_search(struct wr_wal_reader *reader, uint32_t file,
     }
     (void)close(fd);
     return status;
+}
+
+/* All files, also those behind one that is missing. */
+static enum weir_status files_search(struct wr_wal_reader *reader,
+                                     uint64_t salt, uint64_t live_from,
+                                     struct weir_error *err)
+{
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < WAL_FILES_MAX; i++) {
+        enum weir_status status = file_search(reader, i, salt, live_from, err);
+        if (status == WEIR_OK) {
+            reader->cut = reader->cut || i > present;
+            present++;
+        } else if (status != WEIR_E_NOTFOUND) {
+            return status;
+        }
+    }
+    /* Behind the newest round there is room, unless its file is full: then
+     * nobody can tell, and what is unknown is not taken for nothing. */
+    reader->cut =
+        reader->cut || present == 0 ||
+        (reader->edge_seq > 0 && reader->edge_seq == reader->seen_seq);
+    return WEIR_OK;
 }
 
 static int found_order(const void *a, const void *b)
@@ -265,11 +306,8 @@ enum weir_status wr_wal_reader_open(const char *dir, uint64_t salt,
 {
     struct wr_wal_reader reader = {.dir = strdup(dir), .fd = -1};
     enum weir_status status = reader.dir ? WEIR_OK : WEIR_E_NOMEM;
-    for (uint32_t i = 0; i < WAL_FILES_MAX && status == WEIR_OK; i++) {
-        status = file_search(&reader, i, salt, live_from, err);
-    }
-    if (status == WEIR_E_NOTFOUND) {
-        status = WEIR_OK;
+    if (status == WEIR_OK) {
+        status = files_search(&reader, salt, live_from, err);
     }
     if (status == WEIR_OK && reader.count > 0) {
         found_sort(&reader);

@@ -198,6 +198,36 @@ a_flipped_bit_in_the_shared_log_loses_nothing_after_a_kill(void **state)
     scene_end(&s);
 }
 
+/* Somebody cut or removed the write-ahead log of a broker that was killed: the
+ * segments have everything, and nothing says that it was not acknowledged. */
+static void a_cut_shared_log_cuts_nothing_from_the_segments(void **state)
+{
+    struct scene s;
+    struct wr_logs_config config;
+    struct wr_logs *logs;
+    (void)state;
+    scene_begin(&s, &config, &logs);
+    (void)test_put(test_log(logs, "t", 0), "known", 1);
+    test_logs_close(logs); /* the checkpoint knows the log */
+    logs = test_logs_open(&config);
+    for (int i = 0; i < 5; i++) {
+        (void)test_put(test_log(logs, "t", 0), "acked", 20);
+        test_sync(logs);
+    }
+    scene_crash(&s, logs, 0);
+    for (off_t size = 0; size <= 6 * 4096; size += 1024) {
+        char *dir = scene_copy(&s);
+        assert_int_equal(truncate(path_in(dir, "wal/000000.wal"), size), 0);
+        expect_all_there(&s, dir);
+        free(dir);
+    }
+    char *dir = scene_copy(&s);
+    assert_int_equal(unlink(path_in(dir, "wal/000000.wal")), 0);
+    expect_all_there(&s, dir);
+    free(dir);
+    scene_end(&s);
+}
+
 /* Damage that hides acknowledged data. */
 static void
 a_damaged_acknowledged_batch_puts_only_its_partition_offline(void **state)
@@ -559,6 +589,7 @@ int main(void)
             a_flipped_bit_in_a_segment_is_healed_from_the_shared_log),
         cmocka_unit_test(
             a_flipped_bit_in_the_shared_log_loses_nothing_after_a_kill),
+        cmocka_unit_test(a_cut_shared_log_cuts_nothing_from_the_segments),
         cmocka_unit_test(
             a_damaged_acknowledged_batch_puts_only_its_partition_offline),
         cmocka_unit_test(damaged_indexes_and_snapshots_are_made_again),

@@ -191,6 +191,33 @@ a_torn_newest_round_is_left_out_and_a_missing_one_is_damage(void **state)
     assert_non_null(strstr(err.text, "round 3"));
 }
 
+static bool is_cut(void)
+{
+    struct wr_wal_reader reader;
+    assert_int_equal(wr_wal_reader_open(dir, SALT, 1, &reader, NULL), WEIR_OK);
+    bool cut = reader.cut;
+    wr_wal_reader_done(&reader);
+    return cut;
+}
+
+static void files_that_were_cut_or_removed_are_known_by_it(void **state)
+{
+    (void)state;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/000000.wal", dir);
+    assert_false(is_cut());
+    for (int64_t i = 0; i < 4; i++) {
+        write_round(i, 1, 10000); /* three blocks each */
+        assert_false(is_cut());
+    }
+    for (off_t size = 12 * 4096; size >= 0; size -= 2048) {
+        assert_int_equal(truncate(path, size), 0);
+        assert_true(is_cut());
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_true(is_cut());
+}
+
 static void a_new_salt_voids_what_was_there(void **state)
 {
     (void)state;
@@ -214,6 +241,7 @@ int main(void)
         TEST(a_file_is_not_released_before_its_rounds_are_done),
         TEST(a_damaged_head_is_replaced_by_its_copy),
         TEST(a_torn_newest_round_is_left_out_and_a_missing_one_is_damage),
+        TEST(files_that_were_cut_or_removed_are_known_by_it),
         TEST(a_new_salt_voids_what_was_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
