@@ -84,6 +84,10 @@ static bool list_one(struct wr_request *request, struct weir_bytes topic,
     if (to->error_code != WR_ERR_NONE) {
         return true;
     }
+    if (wr_log_offline(log)) { /* its numbers are not known to be right */
+        to->error_code = WR_ERR_KAFKA_STORAGE_ERROR;
+        return true;
+    }
     struct wr_log_time found;
     to->error_code = find_offset(
         log, from->timestamp,

@@ -61,7 +61,7 @@ void wr_log_drop_segments(struct wr_log *log, size_t count)
 static bool oldest_goes(const struct wr_log *log, int64_t size,
                         int64_t oldest_ms, size_t i)
 {
-    const struct wr_segment *segment = log->segments[i];
+    struct wr_segment *segment = log->segments[i];
     const struct wr_log_config *config = &log->config;
     if (segment->next_offset > log->high_watermark || segment->size == 0) {
         return false;
@@ -75,9 +75,12 @@ static bool oldest_goes(const struct wr_log *log, int64_t size,
     if (!config->cleanup_delete) {
         return false;
     }
-    return segment->max_timestamp < oldest_ms ||
-           (config->retention_bytes >= 0 &&
-            size - segment->size >= config->retention_bytes);
+    if (config->retention_bytes >= 0 &&
+        size - segment->size >= config->retention_bytes) {
+        return true;
+    }
+    return segment->max_timestamp < oldest_ms &&
+           wr_segment_newest_ms(&log->logs->files, segment) < oldest_ms;
 }
 
 void wr_log_keep(struct wr_log *log, int64_t now_ms, bool aged)

@@ -161,8 +161,9 @@ enum weir_status wr_log_open_sealed(struct wr_log *log,
                    wr_index_load(&segment->times, segment->next_offset, false,
                                  NULL) == WEIR_OK;
     enum weir_status status = WEIR_OK;
-    if (indexed && segment->times.count > 0) {
-        struct wr_index_entry last = wr_index_last(&segment->times);
+    struct wr_index_entry last = wr_index_last(&segment->times);
+    /* One that had to be cut lost its end; time 0 is a page of zeros. */
+    if (indexed && !segment->times.in_memory && last.value > 0) {
         segment->max_timestamp = last.value;
         segment->max_time_offset = last.offset;
     } else if (segment->size > 0) {

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum weir_status wr_segment_path(const char *dir, int64_t base_offset,
@@ -311,4 +312,40 @@ enum weir_status wr_segment_locate_time(struct wr_files *files,
         status = walk(files, segment, reaches_time, timestamp_ms, out, err);
     }
     return status;
+}
+
+/* ---- age ------------------------------------------------------------------
+ */
+
+static bool reaches_end(const struct wr_batch *batch, int64_t next_offset)
+{
+    return wr_batch_last_offset(batch) + 1 >= next_offset;
+}
+
+/* Whether max_timestamp is of the whole segment: an index that lost its end, or
+ * came back as zeros, knows nothing of the last batch. */
+static bool max_is_known(struct wr_files *files, struct wr_segment *segment)
+{
+    struct wr_segment_batch at = {.position =
+                                      wr_index_last(&segment->offsets).value};
+    return segment->max_timestamp >= 0 && at.position >= 0 &&
+           walk(files, segment, reaches_end, segment->next_offset, &at, NULL) ==
+               WEIR_OK &&
+           at.position < segment->size &&
+           at.batch.max_timestamp <= segment->max_timestamp;
+}
+
+int64_t wr_segment_newest_ms(struct wr_files *files, struct wr_segment *segment)
+{
+    struct stat st;
+    if (max_is_known(files, segment)) {
+        return segment->max_timestamp;
+    }
+    if (stat(segment->log.path, &st) != 0) {
+        return INT64_MAX;
+    }
+    int64_t written_ms =
+        (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return written_ms > segment->max_timestamp ? written_ms
+                                               : segment->max_timestamp;
 }

@@ -109,6 +109,13 @@ WEIR_MUST_CHECK enum weir_status
 wr_segment_locate_time(struct wr_files *files, struct wr_segment *segment,
                        int64_t timestamp_ms, struct wr_segment_batch *out,
                        struct weir_error *err);
+/** The time that says how old the segment is, ms: the largest of its records,
+ * where that is known. Where it is not (records without a time, an index that
+ * lost its end, a header that cannot be read), when the .log was last written,
+ * if that is later; INT64_MAX when that cannot be told either. What is unknown
+ * is never taken for old. Reads the headers behind the last index entry. */
+int64_t wr_segment_newest_ms(struct wr_files *files,
+                             struct wr_segment *segment);
 
 /* ---- scanning ------------------------------------------------------------ */
 
@@ -137,7 +144,8 @@ WEIR_MUST_CHECK enum weir_status wr_segment_scan(struct wr_files *files,
                                                  struct wr_segment_scan *scan,
                                                  struct weir_error *err);
 /** Makes both indexes again from the .log's headers, in memory.
- *  Errors: as wr_segment_scan. */
+ *  Errors: as wr_segment_scan; the indexes then reach as far as the headers
+ * could be read, and max_timestamp is never lower than before. */
 WEIR_MUST_CHECK enum weir_status wr_segment_reindex(struct wr_files *files,
                                                     struct wr_segment *segment,
                                                     struct weir_error *err);

@@ -165,6 +165,8 @@ enum weir_status wr_segment_reindex(struct wr_files *files,
     };
     int64_t size = segment->size;
     int64_t next_offset = segment->next_offset;
+    int64_t known_ms = segment->max_timestamp;
+    int64_t known_offset = segment->max_time_offset;
     segment->size = 0;
     segment->since_index = 0;
     segment->max_timestamp = -1;
@@ -173,6 +175,10 @@ enum weir_status wr_segment_reindex(struct wr_files *files,
     enum weir_status status = wr_segment_scan(files, segment, &scan, err);
     segment->size = size;
     segment->next_offset = next_offset;
+    if (status != WEIR_OK && segment->max_timestamp < known_ms) {
+        segment->max_timestamp = known_ms;
+        segment->max_time_offset = known_offset;
+    }
     return status;
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/log.h"
+#include "broker/log_internal.h"
 
 #include "tests/broker/log_fixture.h"
 #include "tests/harness/weir_test.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct fixture {
@@ -323,10 +325,89 @@ static void retention_by_time_may_leave_an_empty_log(void **state)
     assert_int_equal(test_put(f->log, "new", 1), 5);
 }
 
+/* Path of a file of the first segment; lent until the next call. */
+static const char *first_segment_file(struct fixture *f, const char *suffix)
+{
+    static char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/t-0/00000000000000000000%s", f->dir,
+                   suffix);
+    return path;
+}
+
+static void put_two_segments(struct fixture *f, int64_t timestamp)
+{
+    for (int i = 0; i < 3; i++) {
+        struct test_batch batch = {.producer_id = -1,
+                                   .count = 1,
+                                   .tag = "x",
+                                   .pad = 900,
+                                   .timestamp = timestamp};
+        assert_int_equal(test_append(f->log, &batch, NULL), WR_ERR_NONE);
+    }
+    test_sync(f->logs);
+}
+
 static int64_t clock_ms;
 static int64_t set_clock(void)
 {
     return clock_ms;
+}
+
+/* Retention of an hour at `now_ms`, after a restart; the log start then. */
+static int64_t start_after_retention(struct fixture *f, int64_t now_ms)
+{
+    clock_ms = now_ms;
+    f->config.now_ms = set_clock;
+    f->config.topic.retention_ms = 3600000;
+    reopen(f);
+    wr_logs_housekeep(f->logs);
+    return wr_log_start_offset(f->log);
+}
+
+static void a_time_index_of_zeros_makes_nothing_old(void **state)
+{
+    struct fixture *f = *state;
+    put_two_segments(f, 0);
+    reopen(f); /* writes the indexes */
+    const char *path = first_segment_file(f, ".timeindex");
+    static const uint8_t zeros[12];
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fwrite(zeros, 1, sizeof(zeros), file), sizeof(zeros));
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(start_after_retention(f, TEST_TIME_MS + 1000), 0);
+    /* and it still goes when it is old */
+    assert_true(start_after_retention(f, TEST_TIME_MS + 7200000) > 0);
+}
+
+static void records_without_a_time_are_as_old_as_their_file(void **state)
+{
+    struct fixture *f = *state;
+    struct timespec written[2] = {{.tv_sec = TEST_TIME_MS / 1000},
+                                  {.tv_sec = TEST_TIME_MS / 1000}};
+    put_two_segments(f, -1);
+    reopen(f);
+    assert_int_equal(
+        utimensat(AT_FDCWD, first_segment_file(f, ".log"), written, 0), 0);
+    assert_int_equal(start_after_retention(f, TEST_TIME_MS + 1000), 0);
+    assert_true(start_after_retention(f, TEST_TIME_MS + 7200000) > 0);
+}
+
+static void a_reindex_that_fails_half_way_makes_nothing_old(void **state)
+{
+    struct fixture *f = *state;
+    struct wr_segment *segment;
+    put_two_segments(f, 0);
+    segment = f->log->segments[0];
+    assert_int_equal(segment->max_timestamp, TEST_TIME_MS);
+    FILE *file = fopen(first_segment_file(f, ".log"), "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 16, SEEK_SET), 0); /* the magic byte */
+    assert_int_equal(fputc(77, file), 77);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(wr_segment_reindex(&f->logs->files, segment, NULL),
+                     WEIR_E_CORRUPT);
+    assert_int_equal(segment->max_timestamp, TEST_TIME_MS);
 }
 
 static void records_of_long_ago_stay_until_ages_are_looked_at(void **state)
@@ -400,6 +481,9 @@ int main(void)
         TEST(delete_records_raises_the_log_start),
         TEST(retention_keeps_a_compacted_topic),
         TEST(retention_by_time_may_leave_an_empty_log),
+        TEST(a_time_index_of_zeros_makes_nothing_old),
+        TEST(records_without_a_time_are_as_old_as_their_file),
+        TEST(a_reindex_that_fails_half_way_makes_nothing_old),
         TEST(records_of_long_ago_stay_until_ages_are_looked_at),
         TEST(two_openings_of_a_folder_do_not_meet),
         TEST(a_deleted_partition_is_gone_and_its_name_free),
