@@ -84,8 +84,10 @@ static bool list_one(struct wr_request *request, struct weir_bytes topic,
     if (to->error_code != WR_ERR_NONE) {
         return true;
     }
-    if (wr_log_offline(log)) { /* its numbers are not known to be right */
-        to->error_code = WR_ERR_KAFKA_STORAGE_ERROR;
+    /* Its numbers are not known to be right. As for Fetch: a storage error a
+     * client would try again, for ever and in silence; damage it must tell. */
+    if (wr_log_offline(log)) {
+        to->error_code = WR_ERR_CORRUPT_MESSAGE;
         return true;
     }
     struct wr_log_time found;

@@ -4,6 +4,7 @@
 #include "tests/dsl/flow.h"
 
 #include "base/bytes.h"
+#include "runtime/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +43,27 @@ static void write_script(struct flow *flow, const char *lines)
     flow->script = strdup(path);
 }
 
+/* Time is no limit here, however slow the machine; that it is one elsewhere is
+ * for the tests of the watch. */
+static struct weir_config *patient_config(void)
+{
+    struct weir_error err = {0};
+    struct weir_config *config = weir_config_new();
+    assert_non_null(config);
+    must(weir_config_set(config, "weir.lua.call.max.ms", "600000", &err), &err);
+    return config;
+}
+
 enum weir_status flow_try_lua(struct flow *flow, const char *lines,
                               struct weir_error *err)
 {
     *flow = (struct flow){0};
     write_script(flow, lines);
     struct wr_application *application = NULL;
-    enum weir_status status =
-        wr_application_load(flow->script, NULL, &application, err);
+    struct weir_config *config = patient_config();
+    enum weir_status status = wr_application_load(
+        flow->script, wr_config_options(config), &application, err);
+    weir_config_free(config);
     flow->application = application;
     if (status == WEIR_OK) {
         flow->topology = wr_application_take_topology(flow->application);
