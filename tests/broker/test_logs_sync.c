@@ -22,7 +22,7 @@ static bool gate_shut;
 static int gate_errno; /* what the next sync fails with, once; 0: none */
 
 /* In place of the C library's, for the whole program. */
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
     pthread_mutex_lock(&gate_lock);
     while (gate_shut) {
@@ -35,7 +35,7 @@ int fdatasync(int fd)
         errno = failure;
         return -1;
     }
-    return (int)syscall(SYS_fdatasync, fd);
+    return (int)syscall(SYS_fdatasync, fildes);
 }
 
 static void gate_set(bool shut)
