@@ -49,7 +49,11 @@ static void take_signals(void)
     struct sigaction action = {.sa_handler = on_signal,
                                .sa_flags = (int)SA_RESTART};
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
-        (void)sigaction(stops[i], &action, NULL);
+        struct sigaction before;
+        (void)sigaction(stops[i], &action, &before);
+        if (stops[i] == SIGHUP && before.sa_handler == SIG_IGN) {
+            (void)signal(SIGHUP, SIG_IGN); /* nohup: it is not for us */
+        }
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN); /* their standard is to end a program */

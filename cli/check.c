@@ -78,7 +78,8 @@ int wr_check(struct wr_cli *cli)
     enum weir_status s = check(cli, config, &warnings, &err);
     weir_config_free(config);
     if (s != WEIR_OK) {
-        return wr_cli_fail(&err);
+        (void)wr_cli_fail(&err);
+        return (int)wr_exit_of_load(s);
     }
     (void)fprintf(stderr, "%s: ok, %zu warning%s\n", cli->operands[0], warnings,
                   warnings == 1 ? "" : "s");
@@ -97,9 +98,11 @@ int wr_topology(struct wr_cli *cli)
         }
         struct weir_error err = {0};
         char *text = NULL;
-        if (describe(cli->operands[0], formats[i], NULL, &text, &err) !=
-            WEIR_OK) {
-            return wr_cli_fail(&err);
+        enum weir_status s =
+            describe(cli->operands[0], formats[i], NULL, &text, &err);
+        if (s != WEIR_OK) {
+            (void)wr_cli_fail(&err);
+            return (int)wr_exit_of_load(s);
         }
         (void)fputs(text, stdout);
         free(text);

@@ -45,6 +45,13 @@ enum wr_exit wr_exit_of(enum weir_status status)
     return WR_EXIT_FAILED;
 }
 
+enum wr_exit wr_exit_of_load(enum weir_status status)
+{
+    return status == WEIR_E_INVALID || status == WEIR_E_TOOBIG
+               ? WR_EXIT_LOAD
+               : wr_exit_of(status);
+}
+
 /* ---- values ------------------------------------------------------------- */
 
 static int option_row(const struct wr_cli *cli, const char *name)
@@ -279,6 +286,9 @@ static int parse(struct wr_cli *cli, int argc, char **argv)
 int wr_cli_run(const struct wr_cli_command *command, int argc, char **argv)
 {
     if (command->run_argv) {
+        char name[WR_COMMAND_NAME_MAX + 5]; /* what its messages begin with */
+        (void)snprintf(name, sizeof(name), "weir %s", command->name);
+        argv[0] = name;
         return command->run_argv(argc, argv);
     }
     struct wr_cli cli = {.command = command};

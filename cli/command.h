@@ -26,6 +26,9 @@ enum wr_exit {
 
 /** The exit code for a failure's status. */
 enum wr_exit wr_exit_of(enum weir_status status);
+/** The same for an application that does not load: a file that is none is
+ * WR_EXIT_LOAD, not wrong usage. */
+enum wr_exit wr_exit_of_load(enum weir_status status);
 
 #define WR_CLI_VALUES_MAX 64 /* of an option that may be repeated */
 

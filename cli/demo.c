@@ -21,6 +21,7 @@
 #include "runtime/http_client.h"
 #include "runtime/json.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,9 +97,14 @@ static enum weir_status wait_ready(struct demo *d, int fd,
 static enum weir_status start_pool(struct demo *d, struct weir_error *err)
 {
     int fds[2];
+    sigset_t signals;
+    sigset_t before;
     if (pipe(fds) != 0) {
         return weir_fail(err, WEIR_E_IO, "no pipe");
     }
+    /* A stop that comes before the supervisor looks must wait for it. */
+    wr_supervised_signals(&signals);
+    (void)sigprocmask(SIG_BLOCK, &signals, &before);
     d->pool_pid = fork();
     if (d->pool_pid == 0) {
         (void)close(fds[0]);
@@ -106,6 +112,7 @@ static enum weir_status start_pool(struct demo *d, struct weir_error *err)
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         _exit(wr_pool_run(&d->pool, pool_is_ready, &fds[1]));
     }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     (void)close(fds[1]);
     enum weir_status s = d->pool_pid < 0
                              ? weir_fail(err, WEIR_E_NOMEM, "cannot fork")
@@ -118,7 +125,8 @@ static void stop_pool(struct demo *d)
 {
     if (d->pool_pid > 0) {
         (void)kill(d->pool_pid, SIGTERM);
-        (void)waitpid(d->pool_pid, NULL, 0);
+        while (waitpid(d->pool_pid, NULL, 0) < 0 && errno == EINTR) {
+        }
         d->pool_pid = 0;
     }
 }

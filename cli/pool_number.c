@@ -88,6 +88,16 @@ static enum weir_status wait_for_orphans(const char *path, int64_t patience_ms,
     return s;
 }
 
+static enum weir_status fail_folder(const char *state_dir,
+                                    struct weir_error *err)
+{
+    struct weir_error inner = *err;
+    return weir_fail(err, inner.status,
+                     "state.dir '%s' cannot be used: %s; name a folder of your "
+                     "own with -X state.dir=FOLDER",
+                     state_dir, inner.text);
+}
+
 enum weir_status wr_pool_number_take(const char *state_dir, int64_t patience_ms,
                                      int *out_number, int *out_fd,
                                      struct weir_error *err)
@@ -103,12 +113,15 @@ enum weir_status wr_pool_number_take(const char *state_dir, int64_t patience_ms,
         if (taken == WEIR_E_LOCKED && is_orphaned(path)) {
             taken = wait_for_orphans(path, patience_ms, out_fd, err);
         }
+        if (taken == WEIR_E_IO) {
+            return fail_folder(state_dir, err);
+        }
         if (taken != WEIR_E_LOCKED) {
             *out_number = i;
             return taken;
         }
     }
-    return s != WEIR_OK ? s
+    return s != WEIR_OK ? fail_folder(state_dir, err)
                         : weir_fail(err, WEIR_E_LOCKED,
                                     "there are %d pools on state.dir '%s'",
                                     WR_POOLS_MAX, state_dir);

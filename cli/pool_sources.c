@@ -37,7 +37,10 @@ static int load_and_write(const char *path, const struct wr_options *options,
     }
     wr_application_free(application);
     wr_sources_free(sources);
-    return s == WEIR_OK ? WR_EXIT_OK : wr_cli_fail(&err);
+    if (s != WEIR_OK) {
+        (void)wr_cli_fail(&err);
+    }
+    return (int)wr_exit_of_load(s);
 }
 
 /* Until the child has ended; a stop signal ends it. Returns its wait status. */

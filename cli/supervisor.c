@@ -445,7 +445,14 @@ void wr_supervised_signals(sigset_t *out)
                                   SIGUSR1, SIGUSR2, SIGCHLD};
     (void)sigemptyset(out);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        (void)sigaddset(out, numbers[i]);
+        struct sigaction now;
+        bool ignored =
+            sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+        /* Under nohup a hang-up is not for us; one that is blocked would be
+         * kept for us although it is ignored. */
+        if (numbers[i] != SIGHUP || !ignored) {
+            (void)sigaddset(out, numbers[i]);
+        }
     }
 }
 

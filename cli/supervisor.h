@@ -112,7 +112,8 @@ struct wr_child_patience {
                                long, is killed and started again; 0: never */
 };
 
-/** The signals that a supervisor takes. Whoever calls wr_supervise() blocks
+/** The signals that a supervisor takes; not SIGHUP where that is ignored, as
+ * under nohup(1). Whoever calls wr_supervise() blocks
  * them as early as it can: one that comes before is not lost then. */
 void wr_supervised_signals(sigset_t *out);
 

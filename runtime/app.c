@@ -32,7 +32,6 @@ static char *join_text(const char *a, const char *between, const char *b)
     return text;
 }
 
-/* The log is the program's; only what was set here changes it. */
 static enum weir_status make_parts(struct weir_app *app,
                                    struct weir_topology *topology,
                                    const struct weir_config *config,

@@ -13,7 +13,6 @@
 #include "runtime/config.h"
 
 #include "base/log.h"
-
 #include "runtime/kafka_client.h"
 
 #include <stdio.h>
@@ -564,6 +563,7 @@ enum weir_status wr_config_check(const struct wr_options *options,
     return status;
 }
 
+/* The log is the program's; only what was set here changes it. */
 enum weir_status wr_config_apply_log(const struct wr_options *options,
                                      struct weir_error *err)
 {

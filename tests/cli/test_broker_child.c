@@ -11,20 +11,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64];
+static char dir[WR_TEST_PATH_MAX];
 
 static int make_dir(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof(dir), "/tmp/weir-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    wr_test_dir_init(dir);
+    return 0;
 }
 
 static int remove_dir(void **state)
 {
-    struct weir_error err;
     (void)state;
-    return wr_remove_all(dir, &err) == WEIR_OK ? 0 : -1;
+    wr_test_dir_done(dir);
+    return 0;
 }
 
 static struct wr_options *options_for(const char *data)

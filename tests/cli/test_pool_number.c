@@ -14,7 +14,7 @@
 
 #define PATIENCE_MS 60000
 
-static char dir[64];
+static char dir[WR_TEST_PATH_MAX];
 
 static int make_dir(void **state)
 {
@@ -22,15 +22,15 @@ static int make_dir(void **state)
     (void)state;
     wr_supervised_signals(&signals);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
-    (void)snprintf(dir, sizeof(dir), "/tmp/weir-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    wr_test_dir_init(dir);
+    return 0;
 }
 
 static int remove_dir(void **state)
 {
-    struct weir_error err;
     (void)state;
-    return wr_remove_all(dir, &err) == WEIR_OK ? 0 : -1;
+    wr_test_dir_done(dir);
+    return 0;
 }
 
 static int take(int64_t patience_ms, int *fd)
@@ -150,6 +150,21 @@ static void a_signal_ends_the_wait(void **state)
     (void)close(end[1]);
 }
 
+static void a_folder_that_cannot_be_is_named_with_the_remedy(void **state)
+{
+    struct weir_error err = {0};
+    char path[WR_TEST_PATH_MAX + 8];
+    int number = 0;
+    int fd = -1;
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/file", dir);
+    assert_ok(wr_file_replace(path, weir_text("no folder"), &err), err);
+    assert_int_not_equal(wr_pool_number_take(path, 0, &number, &fd, &err),
+                         WEIR_OK);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "-X state.dir="));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +177,9 @@ int main(void)
                                         make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_signal_ends_the_wait, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(
+            a_folder_that_cannot_be_is_named_with_the_remedy, make_dir,
+            remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,15 @@ def send_words(h):
     h.produce("lines", "".join(word + "\n" for word in WORDS))
 
 
+def counting_pool(h, *args, **more):
+    """A pool of two workers that has counted each word once."""
+    pool = Pool(h, "-w", "2", *args, **more)
+    pool.says("event=running", 2)
+    send_words(h)
+    count_words(h, 1)
+    return pool
+
+
 def test_as_process_1():
     """In a container's shape a pool works, mends itself, ends on SIGTERM with 0 and leaves no process."""
     if os.geteuid() != 0:
@@ -76,11 +85,8 @@ def test_as_process_1():
     else:
         wrap = ("unshare", "-pf", "--mount-proc", "--kill-child=SIGKILL")
     with Here() as h:
-        pool = Pool(h, "-w", "2", wrap=wrap)
-        pool.says("event=running", 2)
+        pool = counting_pool(h, wrap=wrap)
         inside = children(pool.process.pid)[0]
-        send_words(h)
-        count_words(h, 1)
         victim = [p for p in children(inside) if name_of(p) == "worker"][0]
         os.kill(victim, signal.SIGKILL)
         pool.says("event=running", 3)
@@ -96,10 +102,7 @@ def test_as_process_1():
 def test_sigterm_to_all():
     """A service manager's SIGTERM to all processes at once ends the workers first, each with its commit."""
     with Here() as h:
-        pool = Pool(h, "-w", "2")
-        pool.says("event=running", 2)
-        send_words(h)
-        count_words(h, 1)
+        pool = counting_pool(h)
         send_words(h)
         for pid in children(pool.process.pid) + [pool.process.pid]:
             os.kill(pid, signal.SIGTERM)
@@ -130,6 +133,24 @@ def test_other_signals():
         assert not re.search("event=killing|child died|child ended", log), log
 
 
+def test_under_nohup():
+    """A hang-up that is ignored, as under nohup, ends neither a pool nor a broker."""
+    with Here() as h:
+        nohup = ("env", "--ignore-signal=HUP")
+        pool = Pool(h, wrap=nohup)
+        pool.says("event=running")
+        pool.process.send_signal(signal.SIGHUP)
+        broker = h.broker(wrap=nohup, data=h.path("alone"))
+        broker.process.send_signal(signal.SIGHUP)
+        h.topics("t")
+        broker.stop()
+        h.bus = f"127.0.0.1:{pool.port}"
+        send_words(h)
+        count_words(h, 1)
+        assert "event=stopping" not in pool.log(), pool.log()
+        pool.stop()
+
+
 def test_broker_takes_signals():
     """weir broker stops on SIGHUP, is not ended by SIGUSR1, and takes a repeat within a second for one wish."""
     with Here() as h:
@@ -145,10 +166,7 @@ def test_broker_takes_signals():
 def test_supervisor_killed():
     """A pool whose supervisor was killed, started again at once, waits for what is left and takes over all of it."""
     with Here() as h:
-        pool = Pool(h, "-w", "2")
-        pool.says("event=running", 2)
-        send_words(h)
-        count_words(h, 1)
+        pool = counting_pool(h)
         send_words(h)
         pool.process.kill()
         again = Pool(h, "-w", "2", name="again", port=pool.port)
@@ -161,10 +179,7 @@ def test_supervisor_killed():
 def test_frozen_worker():
     """A worker that is stopped as a debugger or a bad disk stops it is replaced, and its tasks go on."""
     with Here() as h:
-        pool = Pool(h, "-w", "2")
-        pool.says("event=running", 2)
-        send_words(h)
-        count_words(h, 1)
+        pool = counting_pool(h)
         os.kill(pool.pids("worker")[0], signal.SIGSTOP)
         send_words(h)
         count_words(h, 2)
@@ -178,10 +193,7 @@ def test_running_text():
     with Here() as h:
         with open(WORD_COUNT, encoding="utf-8") as f:
             script = h.path("word_count.lua", f.read())
-        pool = Pool(h, "-w", "2", application=script)
-        pool.says("event=running", 2)
-        send_words(h)
-        count_words(h, 1)
+        pool = counting_pool(h, application=script)
         h.path("word_count.lua", "this is a mistake")
         os.kill(pool.pids("worker")[0], signal.SIGKILL)
         pool.says("event=running", 3)

@@ -202,6 +202,7 @@ def test_help_and_version():
         words = line[2:18].split()
         if words[0] != "help":
             contains(weir(*words, "--help")[0], "usage:")
+    contains(weir("broker", "--help")[0], "usage: weir broker --data DIR")
     contains(weir("--version")[0], "weir 0.")
     contains(weir("help", "config")[0], "processing.guarantee", "durability")
 
@@ -322,7 +323,7 @@ def test_does_not_load():
         bad = {"syntax.lua": "local weir = require 'weir'\nlocal x = = 1\n",
                "nothing.lua": "return 42\n",
                "verb.lua": "local weir = require 'weir'\nlocal app = weir.app 'x'\napp:straem('t')\nreturn app\n",
-               "loop.lua": "while true do end\n"}
+               "loop.lua": "while true do end\n", "junk.so": "no shared object\n", "script.txt": "return 42\n"}
         for name, text in bad.items():
             contains(h.run(h.path(name, text)).ends(LOAD), name)
             contains(weir("check", h.path(name), code=LOAD)[1], name)
