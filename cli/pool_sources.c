@@ -44,7 +44,7 @@ static int load_and_write(const char *path, const struct wr_options *options,
 }
 
 /* Until the child has ended; a stop signal ends it. Returns its wait status. */
-static int wait_for(pid_t pid)
+static int wait_for(pid_t pid, bool *out_stopped)
 {
     struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     sigset_t signals;
@@ -54,10 +54,29 @@ static int wait_for(pid_t pid)
         int number = sigtimedwait(&signals, NULL, &pause);
         if (number > 0 &&
             wr_supervise_signal(number, -1, 0) == WR_SIGNAL_STOP) {
+            *out_stopped = true;
             (void)kill(pid, SIGKILL);
         }
     }
     return status;
+}
+
+static int code_of(const char *application, int status, bool stopped)
+{
+    if (stopped) {
+        (void)fprintf(stderr, "weir: told to stop while '%s' was loaded\n",
+                      application);
+        return WR_EXIT_FAILED;
+    }
+    if (WIFSIGNALED(status)) {
+        (void)fprintf(stderr,
+                      "weir: '%s' was ended by signal %d (%s) while it was "
+                      "loaded\n",
+                      application, WTERMSIG(status),
+                      strsignal(WTERMSIG(status)));
+        return WR_EXIT_LOAD;
+    }
+    return WEXITSTATUS(status);
 }
 
 int wr_pool_sources_take(const char *application,
@@ -74,15 +93,9 @@ int wr_pool_sources_take(const char *application,
                       strerror(errno));
         return WR_EXIT_FAILED;
     }
-    int status = wait_for(pid);
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : WR_EXIT_LOAD;
-    if (WIFSIGNALED(status)) {
-        (void)fprintf(stderr,
-                      "weir: '%s' was ended by signal %d (%s) while it "
-                      "was loaded\n",
-                      application, WTERMSIG(status),
-                      strsignal(WTERMSIG(status)));
-    }
+    bool stopped = false;
+    int status = wait_for(pid, &stopped);
+    int code = code_of(application, status, stopped);
     if (code == WR_EXIT_OK) {
         *out_fd = fd;
     } else {

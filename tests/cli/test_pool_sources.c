@@ -5,6 +5,7 @@
 #include "cli/pool_sources.h"
 #include "cli/supervisor.h"
 #include "dsl/sources.h"
+#include "runtime/config.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -76,11 +77,18 @@ static void a_stop_ends_the_loading(void **state)
     (void)state;
     wr_supervised_signals(&signals);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    struct weir_error err = {0};
+    struct weir_config *config = weir_config_new();
+    assert_non_null(config);
+    /* The script would load for ever. */
+    assert_ok(weir_config_set(config, "weir.lua.call.max.ms", "86400000", &err),
+              err);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
-    assert_int_not_equal(
-        wr_pool_sources_take(script("while true do end"), NULL, &fd),
-        WR_EXIT_OK);
+    assert_int_equal(wr_pool_sources_take(script("while true do end"),
+                                          wr_config_options(config), &fd),
+                     WR_EXIT_FAILED);
     assert_int_equal(fd, -1);
+    weir_config_free(config);
 }
 
 int main(void)
