@@ -29,6 +29,7 @@
 #define QUEUE_FULL_MAX_MS   120000
 #define TXN_CALL_TIMEOUT_MS 30000
 #define FLUSH_SLICE_MS      100 /* between looks at the transaction */
+#define TAG_SLOT_BITS       24 /* of a record's tag; the epoch has the others */
 /* a transaction may last this much longer than the commit interval */
 #define TXN_TIMEOUT_SPARE_MS 10000
 
@@ -52,10 +53,31 @@ struct wr_producer {
     bool transactional;
     bool drop_refused; /* production.exception.handler=continue */
     bool in_transaction;
-    struct weir_error failure; /* first failed delivery; status OK: none */
+    uintptr_t epoch; /* of what is sent now; an abort begins the next one */
+    struct weir_error failure; /* first failed delivery since the last abort;
+                                  status OK: none */
 };
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- delivery reports --------------------------------------------------- */
+
+/* What travels with a record: its changelog slot plus one (0: none), and the
+ * epoch in which it was sent. */
+static uintptr_t tag_of(const struct wr_producer *producer, int32_t slot)
+{
+    return producer->epoch << TAG_SLOT_BITS | (uintptr_t)(slot + 1);
+}
+
+static size_t tag_slot(uintptr_t tag)
+{
+    return tag & (((uintptr_t)1 << TAG_SLOT_BITS) - 1);
+}
+
+/* A record of before the last abort: nothing depends on it any more. */
+static bool tag_is_old(const struct wr_producer *producer, uintptr_t tag)
+{
+    return tag >> TAG_SLOT_BITS !=
+           (producer->epoch << TAG_SLOT_BITS) >> TAG_SLOT_BITS;
+}
 
 /* Whether a refused record is left out instead of failing the task; a changelog
  * record (slot >= 0) never is, since the store already has its change. */
@@ -94,6 +116,12 @@ static void tell_failure(struct wr_producer *producer,
                         "without key in a compacted topic, for instance",
                         rd_kafka_err2str(message->err));
     }
+    /* trying again writes nothing: the record is gone, and with it what it
+     * was made from has to be done again */
+    if (!producer->transactional &&
+        weir_status_class(status) == WEIR_CLASS_RETRY) {
+        status = WEIR_E_ABORT_TXN;
+    }
     (void)weir_fail_prefix(&producer->failure, status, "%s partition %d", topic,
                            (int)message->partition);
 }
@@ -103,7 +131,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
 {
     (void)rk;
     struct wr_producer *producer = opaque;
-    size_t slot = (size_t)(uintptr_t)message->_private; /* plus one; 0: none */
+    uintptr_t tag = (uintptr_t)message->_private;
+    size_t slot = tag_slot(tag);
+    if (tag_is_old(producer, tag)) {
+        return;
+    }
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
             message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
@@ -120,6 +152,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message,
         producer->slots[slot - 1] = message->offset;
     }
 }
+
+/* ---- life --------------------------------------------------------------- */
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
@@ -258,6 +292,9 @@ enum weir_status wr_producer_slots(struct wr_producer *producer, size_t count)
 {
     if (count <= producer->slot_count) {
         return WEIR_OK;
+    }
+    if (count >= (size_t)1 << TAG_SLOT_BITS) {
+        return WEIR_E_TOOBIG;
     }
     int64_t *slots = realloc(producer->slots, count * sizeof(*slots));
     if (!slots) {
@@ -399,6 +436,14 @@ static rd_kafka_headers_t *copy_headers(const struct wr_output *output)
     return headers;
 }
 
+/* librdkafka takes time 0 for "none given" and writes the time of day, which
+ * would carry the stream time of whoever reads it away: the nearest time that
+ * it can carry is a millisecond later. */
+static int64_t wire_time_ms(int64_t timestamp_ms)
+{
+    return timestamp_ms == 0 ? 1 : timestamp_ms;
+}
+
 /* One try; the error object is the caller's. */
 static rd_kafka_error_t *produce(struct wr_producer *producer,
                                  const struct wr_output *output,
@@ -419,14 +464,50 @@ static rd_kafka_error_t *produce(struct wr_producer *producer,
     vus[n].u.mem.ptr = (void *)(uintptr_t)output->value.data;
     vus[n++].u.mem.size = output->value.len;
     vus[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-    vus[n++].u.i64 = output->timestamp_ms;
+    vus[n++].u.i64 = wire_time_ms(output->timestamp_ms);
     vus[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
-    vus[n++].u.ptr = (void *)(uintptr_t)(output->changelog_slot + 1);
+    vus[n++].u.ptr = (void *)tag_of(producer, output->changelog_slot);
     if (headers) {
         vus[n].vtype = RD_KAFKA_VTYPE_HEADERS;
         vus[n++].u.headers = headers;
     }
     return rd_kafka_produceva(producer->rk, vus, n);
+}
+
+/* A delivery that failed says more than the call of the transaction after it; a
+ * record that the broker refuses would be refused again after an abort. */
+static enum weir_status tell_why(const struct wr_producer *producer,
+                                 enum weir_status status,
+                                 struct weir_error *err)
+{
+    if (status == WEIR_OK || producer->failure.status == WEIR_OK || !err) {
+        return status;
+    }
+    *err = producer->failure;
+    if (weir_status_class(err->status) != WEIR_CLASS_SKIP) {
+        err->status = status;
+    }
+    return err->status;
+}
+
+/* What ended the transaction, if something did. librdkafka holds the records
+ * of such a one back, so that waiting for them would not end, and tells only
+ * calls of transactions. Beginning another one, of all calls, changes nothing:
+ * it is refused either way. */
+static enum weir_status transaction_status(struct wr_producer *producer,
+                                           struct weir_error *err)
+{
+    rd_kafka_error_t *error = producer->in_transaction
+                                  ? rd_kafka_begin_transaction(producer->rk)
+                                  : NULL;
+    if (error && !rd_kafka_error_is_fatal(error) &&
+        !rd_kafka_error_txn_requires_abort(error)) {
+        rd_kafka_error_destroy(error);
+        error = NULL;
+    }
+    enum weir_status status = wr_kafka_fail_object(
+        err, producer->options, error, "waiting for produced records");
+    return tell_why(producer, status, err);
 }
 
 static enum weir_status send_failed(struct wr_producer *producer,
@@ -439,6 +520,14 @@ static enum weir_status send_failed(struct wr_producer *producer,
     const char *topic = producer->topics[output->topic].name;
     enum weir_status status =
         wr_kafka_fail_object(err, producer->options, error, "producing");
+    struct weir_error why;
+    if (transaction_status(producer, &why) != WEIR_OK) {
+        /* a call is refused because of what ended the transaction before it */
+        if (err) {
+            *err = why;
+        }
+        return why.status;
+    }
     if (too_big &&
         drop(producer, WEIR_E_TOOBIG, output->changelog_slot, topic)) {
         return WEIR_OK;
@@ -512,44 +601,7 @@ enum weir_status wr_producer_poll(struct wr_producer *producer,
     if (err) {
         *err = producer->failure;
     }
-    producer->failure.status = WEIR_OK;
     return status;
-}
-
-/* A delivery that failed says more than the call of the transaction after it; a
- * record that the broker refuses would be refused again after an abort. */
-static enum weir_status tell_why(const struct wr_producer *producer,
-                                 enum weir_status status,
-                                 struct weir_error *err)
-{
-    if (status == WEIR_OK || producer->failure.status == WEIR_OK || !err) {
-        return status;
-    }
-    *err = producer->failure;
-    if (weir_status_class(err->status) != WEIR_CLASS_SKIP) {
-        err->status = status;
-    }
-    return err->status;
-}
-
-/* What ended the transaction, if something did. librdkafka holds the records
- * of such a one back, so that waiting for them would not end, and tells only
- * calls of transactions. Beginning another one, of all calls, changes nothing:
- * it is refused either way. */
-static enum weir_status transaction_status(struct wr_producer *producer,
-                                           struct weir_error *err)
-{
-    rd_kafka_error_t *error = producer->in_transaction
-                                  ? rd_kafka_begin_transaction(producer->rk)
-                                  : NULL;
-    if (error && !rd_kafka_error_is_fatal(error) &&
-        !rd_kafka_error_txn_requires_abort(error)) {
-        rd_kafka_error_destroy(error);
-        error = NULL;
-    }
-    enum weir_status status = wr_kafka_fail_object(
-        err, producer->options, error, "waiting for produced records");
-    return tell_why(producer, status, err);
 }
 
 enum weir_status wr_producer_flush(struct wr_producer *producer, int timeout_ms,
@@ -617,16 +669,17 @@ enum weir_status wr_producer_commit(struct wr_producer *producer,
 enum weir_status wr_producer_abort(struct wr_producer *producer,
                                    struct weir_error *err)
 {
-    if (!producer->in_transaction) {
-        return WEIR_OK;
+    enum weir_status status = WEIR_OK;
+    if (producer->in_transaction) {
+        status = wr_kafka_fail_object(
+            err, producer->options,
+            rd_kafka_abort_transaction(producer->rk, TXN_CALL_TIMEOUT_MS),
+            "aborting the transaction");
     }
-    enum weir_status status = wr_kafka_fail_object(
-        err, producer->options,
-        rd_kafka_abort_transaction(producer->rk, TXN_CALL_TIMEOUT_MS),
-        "aborting the transaction");
     if (status == WEIR_OK) {
         producer->in_transaction = false;
         producer->failure.status = WEIR_OK;
+        producer->epoch++;
     }
     return status;
 }

@@ -40,7 +40,8 @@ WEIR_MUST_CHECK enum weir_status wr_producer_init(struct wr_producer *producer,
                                                   struct weir_error *err);
 /** The collector, lent for the producer's life. */
 struct wr_collector *wr_producer_collector(struct wr_producer *producer);
-/** Room for changelog slots 0..count-1. Errors: WEIR_E_NOMEM. */
+/** Room for changelog slots 0..count-1. Errors: WEIR_E_NOMEM; WEIR_E_TOOBIG:
+ *  16,777,215 and more. */
 WEIR_MUST_CHECK enum weir_status wr_producer_slots(struct wr_producer *producer,
                                                    size_t count);
 /** Last acknowledged offset by slot since wr_producer_slots_clear, -1: none.
@@ -49,7 +50,8 @@ const int64_t *wr_producer_slot_offsets(const struct wr_producer *producer);
 void wr_producer_slots_clear(struct wr_producer *producer, size_t from,
                              size_t count);
 /** Serves delivery reports. Errors: the first failed delivery since the last
- *  call, of records outside a transaction (inside one the commit fails). */
+ *  wr_producer_abort, of records outside a transaction (inside one the commit
+ *  fails): WEIR_E_ABORT_TXN when doing it again may help. */
 WEIR_MUST_CHECK enum weir_status wr_producer_poll(struct wr_producer *producer,
                                                   struct weir_error *err);
 /** Waits until everything sent is acknowledged. Errors: WEIR_E_TIMEOUT, and as
@@ -71,7 +73,9 @@ WEIR_MUST_CHECK enum weir_status wr_producer_send_offsets(
  */
 WEIR_MUST_CHECK enum weir_status
 wr_producer_commit(struct wr_producer *producer, struct weir_error *err);
-/** Aborts. Nothing to abort is fine. Errors: WEIR_E_TIMEOUT (call again),
+/** Gives up what was sent since the last commit: aborts the transaction, where
+ *  there is one, and forgets failed deliveries, those told later included.
+ *  Nothing to abort is fine. Errors: WEIR_E_TIMEOUT (call again),
  *  WEIR_E_FENCED. */
 WEIR_MUST_CHECK enum weir_status wr_producer_abort(struct wr_producer *producer,
                                                    struct weir_error *err);
