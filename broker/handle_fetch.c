@@ -14,8 +14,10 @@
  *                     +------ peer gone ---> forgotten
  *
  * Sessions (KIP-227) are declined by answering with session id 0, which is
- * legal and costs the client some bytes. What is read lies in one buffer that
- * the request owns until its answer has left. */
+ * legal and costs the client some bytes. So every request with epoch 0 or -1 is
+ * answered in full, whatever session it names, and one that goes on with a
+ * session is told that there is none. What is read lies in one buffer that the
+ * request owns until its answer has left. */
 #include "base/log.h"
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -33,6 +35,8 @@
 #define VERSION_OF_TOPIC_IDS 13
 #define READ_BYTES_MAX       ((size_t)8 << 20) /* of one answer, but for a batch */
 #define BUFFER_BYTES_MAX     ((size_t)1 << 30)
+#define EPOCH_NEW_SESSION    0  /* all partitions are in the request */
+#define EPOCH_NO_SESSION     -1 /* likewise; a session of that id is to end */
 
 struct fetch_watch {
     struct wr_log_watch watch;
@@ -407,11 +411,10 @@ static void fetch_done(struct wr_request *request)
 
 static int16_t check_session(const struct wr_fetch_request *body)
 {
-    if (body->session_id != 0) {
-        return WR_ERR_FETCH_SESSION_ID_NOT_FOUND;
-    }
-    return body->session_epoch > 0 ? WR_ERR_INVALID_FETCH_SESSION_EPOCH
-                                   : WR_ERR_NONE;
+    return body->session_epoch == EPOCH_NEW_SESSION ||
+                   body->session_epoch == EPOCH_NO_SESSION
+               ? WR_ERR_NONE
+               : WR_ERR_FETCH_SESSION_ID_NOT_FOUND;
 }
 
 void wr_handle_fetch(struct wr_request *request)

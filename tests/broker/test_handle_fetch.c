@@ -59,7 +59,8 @@ static void errors_are_kafkas(void **state)
         {1, WIRE_FETCH(.topic = "t", .offset = -1)},
         {75, WIRE_FETCH(.topic = "t", .leader_epoch = 1000)},
         {70, WIRE_FETCH(.topic = "t", .session_id = 9, .session_epoch = 1)},
-        {71, WIRE_FETCH(.topic = "t", .session_epoch = 1)},
+        {70, WIRE_FETCH(.topic = "t", .session_epoch = 1)},
+        {70, WIRE_FETCH(.topic = "t", .session_id = -1, .session_epoch = -2)},
         {35, WIRE_FETCH(.topic = "t", .version = 3)},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -68,6 +69,22 @@ static void errors_are_kafkas(void **state)
         if (p.error_code != rows[i].error) {
             fail_msg("row %zu: %d instead of %d", i, p.error_code,
                      rows[i].error);
+        }
+    }
+}
+
+static void epochs_of_a_full_fetch_need_no_session(void **state)
+{
+    (void)state;
+    const int32_t ids[] = {0, -1, 9, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        for (int32_t epoch = -1; epoch <= 0; epoch++) {
+            struct wr_fetch_response_partition p =
+                wire_fetch(&client, WIRE_FETCH(.topic = "t", .version = 11,
+                                               .session_id = ids[i],
+                                               .session_epoch = epoch));
+            assert_int_equal(p.error_code, 0);
+            assert_int_equal(wire_records(p.records), 20);
         }
     }
 }
@@ -184,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_gives_whole_batches_from_the_offset_on),
         cmocka_unit_test(errors_are_kafkas),
+        cmocka_unit_test(epochs_of_a_full_fetch_need_no_session),
         cmocka_unit_test(first_batch_comes_whole_and_limits_hold_for_the_rest),
         cmocka_unit_test(nothing_to_read_waits_as_long_as_was_asked),
         cmocka_unit_test(produce_wakes_who_waits_once_there_is_enough),
