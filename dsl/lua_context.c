@@ -157,8 +157,8 @@ static int context_emit(lua_State *L)
 struct wr_lua_timer {
     struct wr_lua_timer *next;
     struct wr_lua_instance *instance;
-    struct weir_punctuator *punctuator; /* lent until the task closes */
-    int function;                       /* registry */
+    struct weir_punctuator *punctuator; /* lent; NULL once cancelled */
+    int function;                       /* registry, until then */
     int64_t now_ms;                     /* of the call that runs */
 };
 
@@ -256,7 +256,11 @@ static int timer_cancel(lua_State *L)
 {
     struct timer_handle *handle =
         (struct timer_handle *)wr_lua_object(L, 1, TIMER_MAGIC, "timer");
-    weir_punctuator_cancel(handle->timer->punctuator);
+    struct wr_lua_timer *timer = handle->timer;
+    weir_punctuator_cancel(timer->punctuator);
+    timer->punctuator = NULL;
+    luaL_unref(L, LUA_REGISTRYINDEX, timer->function);
+    timer->function = LUA_NOREF;
     return 0;
 }
 

@@ -85,6 +85,7 @@ struct wr_task {
     int32_t *changelog_topics;           /* collector's handles; -1: none */
 
     struct weir_punctuator *punctuators;
+    struct weir_punctuator *cancelled; /* kept: their handles are lent */
     int64_t due_stream_ms; /* earliest due of each kind; INT64_MAX: none */
     int64_t due_wall_ms;
 
@@ -123,7 +124,7 @@ enum weir_status wr_task_flushed(struct wr_task *task, int store_index,
 /** Fires what is due of a kind at now_ms. */
 enum weir_status wr_punctuate_due(struct wr_task *task,
                                   enum weir_punctuation type, int64_t now_ms);
-/** Frees all punctuators. */
+/** Frees all punctuators, cancelled ones too. */
 void wr_punctuators_free(struct wr_task *task);
 
 /* ---- input queues (task_inputs.c) ---------------------------------------- */

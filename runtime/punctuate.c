@@ -10,7 +10,8 @@
  * is the first one later than now: Kafka Streams' rule. A cancelled punctuator
  * stays linked until the sweep after a round, so that cancelling inside a
  * callback is safe; one scheduled inside a callback waits for the next round.
- */
+ * The sweep sets cancelled ones aside and frees none: their handles are lent
+ * until the task closes, and may be cancelled again. */
 #include "runtime/node.h"
 
 #include <stdlib.h>
@@ -73,7 +74,7 @@ void weir_punctuator_cancel(struct weir_punctuator *punctuator)
     }
 }
 
-/* Frees the cancelled ones and finds the next due time of a kind. */
+/* Sets the cancelled ones aside and finds the next due time of a kind. */
 static void sweep(struct wr_task *task, enum weir_punctuation type)
 {
     int64_t due = INT64_MAX;
@@ -82,7 +83,8 @@ static void sweep(struct wr_task *task, enum weir_punctuation type)
         struct weir_punctuator *p = *at;
         if (p->cancelled) {
             *at = p->next;
-            free(p);
+            p->next = task->cancelled;
+            task->cancelled = p;
             continue;
         }
         if (p->type == type && p->due_ms < due) {
@@ -135,13 +137,19 @@ enum weir_status wr_punctuate_due(struct wr_task *task,
     return s;
 }
 
+static void free_list(struct weir_punctuator **list)
+{
+    while (*list) {
+        struct weir_punctuator *next = (*list)->next;
+        free(*list);
+        *list = next;
+    }
+}
+
 void wr_punctuators_free(struct wr_task *task)
 {
-    while (task->punctuators) {
-        struct weir_punctuator *next = task->punctuators->next;
-        free(task->punctuators);
-        task->punctuators = next;
-    }
+    free_list(&task->punctuators);
+    free_list(&task->cancelled);
     task->due_stream_ms = INT64_MAX;
     task->due_wall_ms = INT64_MAX;
 }

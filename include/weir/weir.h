@@ -140,13 +140,15 @@ WEIR_API enum weir_status weir_context_fail(struct weir_context *ctx,
 WEIR_API void weir_context_drop(struct weir_context *ctx, const char *reason);
 
 /** Calls fn every interval_ms of the given time until cancelled or closed.
- *  Missed intervals fire once. *out (may be NULL) is lent until close.
+ *  Missed intervals fire once. *out (may be NULL) is lent until close, also
+ *  once it is cancelled: each takes some 70 bytes until then.
  *  Errors: WEIR_E_INVALID for interval_ms < 1, WEIR_E_NOMEM. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_context_schedule(struct weir_context *ctx, int64_t interval_ms,
                       enum weir_punctuation type, weir_punctuate_fn fn,
                       void *state, struct weir_punctuator **out);
-/** Stops it; allowed inside its own callback. NULL is fine. */
+/** Stops it; allowed inside its own callback, and any number of times. NULL is
+ *  fine. */
 WEIR_API void weir_punctuator_cancel(struct weir_punctuator *punctuator);
 
 /* ---- key-value stores --------------------------------------------------- */

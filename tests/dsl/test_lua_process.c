@@ -117,6 +117,33 @@ static void timers_fire_and_stop(void **state)
     flow_close(&flow);
 }
 
+static void a_timer_may_be_cancelled_again(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    flow_open_lua(
+        &flow,
+        "local old, fired = {}, 0\n"
+        "app:stream('in', {key = weir.text, value = weir.text}):process{\n"
+        "  open = function(ctx) for i = 1, 9 do local t\n"
+        "    t = ctx:every('1s', 'wall', function() t:cancel() end)\n"
+        "    old[i] = t end end,\n"
+        "  each = function(ctx, v, k)\n"
+        "    for i = 1, 9 do ctx:every('1s', 'wall', function()\n"
+        "      fired = fired + 1 ctx:emit(k, tostring(fired)) end) end\n"
+        "    for i = 1, 9 do old[i]:cancel() end\n"
+        "  end}:to 'out'");
+    flow_start(&flow, false);
+    assert_int_equal(wr_driver_advance(flow.driver, 1000, &err), WEIR_OK);
+    flow_send(&flow, "in k v 5");
+    assert_int_equal(wr_driver_advance(flow.driver, 1000, &err), WEIR_OK);
+    char *out = flow_read(&flow, "out");
+    assert_non_null(strstr(out, "out k=9@2000\n"));
+    free(out);
+    flow_close(&flow);
+}
+
 static void assert_process_says(const char *each, const char *says)
 {
     struct flow flow;
@@ -303,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_store_is_walked_in_order),
         cmocka_unit_test(ctx_tells_where_a_record_is_from),
         cmocka_unit_test(timers_fire_and_stop),
+        cmocka_unit_test(a_timer_may_be_cancelled_again),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(nothing_is_usable_outside_its_callback),
         cmocka_unit_test(nothing_of_a_closed_processor_is_usable),

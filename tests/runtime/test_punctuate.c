@@ -15,6 +15,7 @@ static struct {
     char fired[512];
     int count;
     struct weir_punctuator *handle;
+    bool another; /* the next record schedules one more */
 } wanted;
 
 static enum weir_status on_time(struct weir_context *ctx, int64_t now_ms,
@@ -40,6 +41,17 @@ static enum weir_status open_it(struct weir_context *ctx, void *user,
                                  NULL, &wanted.handle);
 }
 
+static enum weir_status on_record(struct weir_context *ctx,
+                                  const struct weir_record *record, void *state)
+{
+    (void)record;
+    if (!wanted.another) {
+        return WEIR_OK;
+    }
+    wanted.another = false;
+    return open_it(ctx, NULL, &state);
+}
+
 static struct weir_topology *topology(int64_t interval_ms,
                                       enum weir_punctuation type)
 {
@@ -49,13 +61,14 @@ static struct weir_topology *topology(int64_t interval_ms,
     wanted.type = type;
     wanted.cancel_after = 0;
     wanted.count = 0;
+    wanted.another = false;
     wanted.fired[0] = '\0';
     add_source(t, "in", "A");
     weir_topology_processor(
         t, &(struct weir_processor){.size = sizeof(struct weir_processor),
                                     .name = "clock",
                                     .open = open_it,
-                                    .process = pass,
+                                    .process = on_record,
                                     .parents = &parent,
                                     .parent_count = 1});
     return t;
@@ -122,6 +135,28 @@ static void a_punctuator_may_cancel_itself(void **state)
     weir_topology_free(t);
 }
 
+/* Freed memory that is cancelled again would belong to the new one. */
+static void a_handle_that_is_cancelled_again_stops_nothing_else(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct wr_driver *d = NULL;
+    struct weir_topology *t = topology(10, WEIR_WALL_CLOCK);
+    wanted.cancel_after = 1;
+    assert_int_equal(wr_driver_new(t, NULL, 1, &d, &err), WEIR_OK);
+    assert_int_equal(wr_driver_advance(d, 10, &err), WEIR_OK);
+    struct weir_punctuator *old = wanted.handle;
+    wanted.another = true;
+    send_at(d, 1);
+    weir_punctuator_cancel(old);
+    assert_int_equal(wr_driver_advance(d, 10, &err), WEIR_OK);
+    assert_int_equal(wr_driver_advance(d, 10, &err), WEIR_OK);
+    weir_punctuator_cancel(old);
+    assert_string_equal(wanted.fired, "10 20 30 ");
+    wr_driver_free(d);
+    weir_topology_free(t);
+}
+
 static void an_interval_below_one_is_refused(void **state)
 {
     (void)state;
@@ -154,6 +189,7 @@ int main(void)
             stream_time_slots_are_multiples_and_missed_ones_fire_once),
         cmocka_unit_test(wall_clock_begins_after_one_interval),
         cmocka_unit_test(a_punctuator_may_cancel_itself),
+        cmocka_unit_test(a_handle_that_is_cancelled_again_stops_nothing_else),
         cmocka_unit_test(an_interval_below_one_is_refused),
         cmocka_unit_test(huge_intervals_do_not_overflow),
     };
