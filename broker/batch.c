@@ -42,7 +42,7 @@ size_t wr_batch_size(const uint8_t *p)
 enum weir_status wr_batch_parse_header(const uint8_t *p, struct wr_batch *out,
                                        struct weir_error *err)
 {
-    int8_t magic = (int8_t)p[16];
+    int8_t magic = (int8_t)p[WR_BATCH_MAGIC_AT];
     if (magic == 0 || magic == 1) {
         return weir_fail(err, WEIR_E_INCOMPATIBLE,
                          "message format %d is older than this broker takes; "

@@ -14,6 +14,7 @@
 
 #define WR_BATCH_HEADER_BYTES 61 /* everything before the records */
 #define WR_BATCH_PREFIX_BYTES 12 /* base offset and length: tell the size */
+#define WR_BATCH_MAGIC_AT     16 /* the format, here in all formats */
 #define WR_BATCH_CRC_FROM     21 /* the checksum covers from here to the end */
 #define WR_BATCH_MARKER_BYTES 78 /* a batch of one transaction marker */
 

@@ -7,6 +7,10 @@
  * checked and stored as they came.
  *
  * Kafka corrects a wrong max timestamp rather than refuse it; so do we.
+ *
+ * CORRUPT_MESSAGE tells a client to send the same again, so it is for bytes
+ * that may have been damaged on their way. Older message formats, no batch at
+ * all and less than a batch come the same again and are refused for good.
  * Thread: any. */
 #include "broker/batch.h"
 
@@ -18,14 +22,30 @@ static enum wr_kafka_error refuse(struct weir_error *err,
     return code;
 }
 
+/* The format byte stands at the same place in all formats, and messages of the
+ * older ones may be shorter than a batch's header. */
+static bool is_older_format(struct weir_bytes bytes)
+{
+    return bytes.len > WR_BATCH_MAGIC_AT &&
+           (bytes.data[WR_BATCH_MAGIC_AT] == 0 ||
+            bytes.data[WR_BATCH_MAGIC_AT] == 1);
+}
+
 static enum wr_kafka_error check_size(struct weir_bytes bytes,
                                       const struct wr_batch_rules *rules,
                                       struct wr_batch *out,
                                       struct weir_error *err)
 {
-    enum weir_status status = wr_batch_parse(bytes, out, err);
-    if (status == WEIR_E_INCOMPATIBLE) {
+    if (is_older_format(bytes)) {
+        (void)weir_fail(err, WEIR_E_INCOMPATIBLE,
+                        "message format %d is older than this broker takes; "
+                        "use a client that writes format 2",
+                        bytes.data[WR_BATCH_MAGIC_AT]);
         return WR_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT;
+    }
+    enum weir_status status = wr_batch_parse(bytes, out, err);
+    if (status == WEIR_E_TRUNCATED) {
+        return WR_ERR_INVALID_RECORD;
     }
     if (status != WEIR_OK) {
         return WR_ERR_CORRUPT_MESSAGE;

@@ -137,7 +137,7 @@ static void what_a_client_may_not_send_gets_its_code(void **state)
         {16, 1, 1, WR_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT},
         {16, 1, 3, WR_ERR_CORRUPT_MESSAGE},
         {8, 4, -1, WR_ERR_CORRUPT_MESSAGE},
-        {8, 4, 1 << 30, WR_ERR_CORRUPT_MESSAGE},
+        {8, 4, 1 << 30, WR_ERR_INVALID_RECORD},
         {57, 4, 2, WR_ERR_INVALID_RECORD},
         {57, 4, 0, WR_ERR_INVALID_RECORD},
         {23, 4, 5, WR_ERR_INVALID_RECORD},
@@ -161,6 +161,50 @@ static void what_a_client_may_not_send_gets_its_code(void **state)
         assert_int_equal(judge(&batch, &with, &header), cases[i].code);
         wr_buf_done(&batch);
     }
+}
+
+static void older_formats_get_their_code_whatever_their_size(void **state)
+{
+    (void)state;
+    struct wr_batch_rules with = rules();
+    for (uint8_t format = 0; format <= 1; format++) {
+        for (size_t size = 17; size <= 200; size++) {
+            uint8_t *set = calloc(1, size);
+            struct wr_buf scratch;
+            struct wr_batch header;
+            struct weir_error err = {0};
+            assert_non_null(set);
+            wr_store_i32(set + 8, (int32_t)size - 12);
+            set[16] = format;
+            wr_buf_init(&scratch, 1000);
+            assert_int_equal(wr_batch_validate(weir_bytes(set, size), &with,
+                                               &scratch, &header, &err),
+                             WR_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
+            assert_non_null(strstr(err.text, "format 2"));
+            wr_buf_done(&scratch);
+            free(set);
+        }
+    }
+}
+
+static void less_than_a_batch_is_refused_for_good(void **state)
+{
+    (void)state;
+    struct wr_buf batch, scratch;
+    struct wr_batch header;
+    struct wr_batch_rules with = rules();
+    make(&batch, WR_CODEC_NONE);
+    wr_buf_init(&scratch, 1000);
+    for (size_t size = 0; size < batch.len; size++) {
+        assert_int_equal(wr_batch_validate(weir_bytes(batch.data, size), &with,
+                                           &scratch, &header, NULL),
+                         WR_ERR_INVALID_RECORD);
+    }
+    assert_int_equal(
+        wr_batch_validate(WEIR_NULL, &with, &scratch, &header, NULL),
+        WR_ERR_INVALID_RECORD);
+    wr_buf_done(&scratch);
+    wr_buf_done(&batch);
 }
 
 static void limits_of_the_topic_are_kept(void **state)
@@ -251,6 +295,8 @@ int main(void)
         cmocka_unit_test(a_bare_snappy_block_is_read_as_well),
         cmocka_unit_test(a_bomb_stops_at_the_limit),
         cmocka_unit_test(what_a_client_may_not_send_gets_its_code),
+        cmocka_unit_test(older_formats_get_their_code_whatever_their_size),
+        cmocka_unit_test(less_than_a_batch_is_refused_for_good),
         cmocka_unit_test(limits_of_the_topic_are_kept),
         cmocka_unit_test(two_batches_or_a_wrong_checksum_are_refused),
         cmocka_unit_test(the_real_largest_timestamp_comes_back),
