@@ -397,6 +397,7 @@ void wr_lua_new_context(lua_State *L, struct wr_lua_instance *instance)
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
     instance->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    instance->home = &context->instance;
 }
 
 void wr_lua_drop_context(lua_State *L, struct wr_lua_instance *instance)
@@ -404,9 +405,6 @@ void wr_lua_drop_context(lua_State *L, struct wr_lua_instance *instance)
     for (struct wr_lua_timer *t = instance->timers; t; t = t->next) {
         luaL_unref(L, LUA_REGISTRYINDEX, t->function);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->context);
-    struct context *context = lua_touserdata(L, -1);
-    context->instance = NULL;
     luaL_unref(L, LUA_REGISTRYINDEX, instance->context);
     instance->context = 0;
 }

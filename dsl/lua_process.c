@@ -312,15 +312,17 @@ static void close_instance(struct weir_context *ctx, void *state)
     if (!instance) {
         return;
     }
-    if (instance->lua && instance->context) {
+    if (instance->home) {
         struct plain_call call = {instance, &instance->node->process->close};
         /* A close that fails is told by the context; the task leaves anyway. */
-        if (wr_lua_run_instance(instance, ctx, plain_body, &call) != WEIR_OK ||
-            wr_lua_call(instance->lua, drop_context, instance) != WEIR_OK) {
-            instance->ctx = NULL;
-        }
+        enum weir_status told =
+            wr_lua_run_instance(instance, ctx, plain_body, &call);
+        /* What the script still holds must not lead here: not left to a call
+         * of Lua, which can fail. */
+        *instance->home = NULL;
+        told = wr_lua_call(instance->lua, drop_context, instance);
+        (void)told; /* what it could not drop, the state's end drops */
     }
-    wr_lua_close_iterators(instance);
     wr_lua_free_timers(instance);
     free(instance);
 }

@@ -42,6 +42,7 @@ struct wr_lua_instance {
     int64_t now_ms;                    /* timestamp of what is emitted */
     int emitted;                       /* by this callback, see EMITS_MAX */
     int context;                       /* registry: ctx */
+    struct wr_lua_instance **home;     /* in ctx; NULL: there is no ctx yet */
     struct wr_lua_iterator *iterators; /* open ones */
     struct wr_lua_timer *timers;
     struct weir_store *stores[WR_LUA_STORES_MAX];
@@ -78,8 +79,7 @@ WR_MAY_JUMP void wr_lua_new_context(struct lua_State *L,
                                     struct wr_lua_instance *instance);
 /** Closes the iterators that a callback left open. */
 void wr_lua_close_iterators(struct wr_lua_instance *instance);
-/** Makes ctx and all that hangs on it useless; drops what the registry holds.
- */
+/** Drops what the registry holds of an instance that ends. */
 WR_MAY_JUMP void wr_lua_drop_context(struct lua_State *L,
                                      struct wr_lua_instance *instance);
 /** Frees the timers; the task no longer calls them. */

@@ -219,27 +219,29 @@ static void nothing_is_usable_outside_its_callback(void **state)
 
 /* After an abort processors are closed and opened again: what the first life of
  * the processor left in the script must not reach freed memory. */
-static void nothing_of_a_closed_processor_is_usable(void **state)
+static void assert_closed_with(const char *close)
 {
-    (void)state;
     struct flow flow;
     struct weir_error err = {0};
-    flow_open_lua(
-        &flow,
-        "local old\n"
-        "app:stream('in', {key = weir.text, value = weir.text}):process{\n"
-        "  stores = {rows = weir.kv(weir.text)},\n"
-        "  open = function(ctx) end,\n"
-        "  each = function(ctx, value, key)\n"
-        "    if not old then old = {ctx = ctx, rows = ctx.rows,\n"
-        "      timer = ctx:every('1s', 'wall', print)} return end\n"
-        "    local f = load_of[value]\n"
-        "    f(old, ctx)\n"
-        "  end,\n"
-        "  close = function(ctx) ctx.rows:put('closed', 'x') end}:to 'out'\n"
-        "load_of = {ctx = function(o) o.ctx:emit('k', 'v') end,\n"
-        "  rows = function(o) o.rows:get 'k' end,\n"
-        "  timer = function(o) o.timer:cancel() end}\n");
+    char program[2048];
+    snprintf(program, sizeof(program),
+             "local old\n"
+             "app:stream('in', {key = weir.text, value = weir.text}):process{\n"
+             "  stores = {rows = weir.kv(weir.text)},\n"
+             "  open = function(ctx) end,\n"
+             "  each = function(ctx, value, key)\n"
+             "    if not old then old = {ctx = ctx, rows = ctx.rows,\n"
+             "      timer = ctx:every('1s', 'wall', print)} return end\n"
+             "    local f = load_of[value]\n"
+             "    f(old, ctx)\n"
+             "  end,\n"
+             "  close = function(ctx) ctx.rows:put('closed', 'x') %s end}"
+             ":to 'out'\n"
+             "load_of = {ctx = function(o) o.ctx:emit('k', 'v') end,\n"
+             "  rows = function(o) o.rows:get 'k' end,\n"
+             "  timer = function(o) o.timer:cancel() end}\n",
+             close);
+    flow_open_lua(&flow, program);
     flow_start(&flow, false);
     flow_send(&flow, "in k first 1");
     static const char *const uses[] = {"in k ctx 2", "in k rows 3",
@@ -250,6 +252,15 @@ static void nothing_of_a_closed_processor_is_usable(void **state)
         assert_non_null(strstr(err.text, "outside of its processor's"));
     }
     flow_close(&flow);
+}
+
+static void nothing_of_a_closed_processor_is_usable(void **state)
+{
+    (void)state;
+    assert_closed_with("");
+    assert_closed_with("error 'not now'");
+    assert_closed_with("local x = {} x = x + 1");
+    assert_closed_with("kept = ctx.rows:scan()"); /* a global: refused */
 }
 
 static void a_failure_downstream_cannot_be_hidden(void **state)
