@@ -145,9 +145,22 @@ enum weir_status wr_node_run(struct weir_context *node,
     return s;
 }
 
+/* Between open and close of the whole task every node has its instance. */
+static enum weir_status refuse_forward(struct weir_context *ctx)
+{
+    return weir_context_fail(
+        ctx, WEIR_E_CLOSED, "node '%s' may not forward from %s: %s",
+        ctx->node->name, ctx->task->closing ? "close" : "open",
+        ctx->task->closing ? "the last commit is over"
+                           : "its children may not be open yet");
+}
+
 enum weir_status weir_forward(struct weir_context *ctx,
                               const struct weir_record *record)
 {
+    if (!ctx->task->started) {
+        return refuse_forward(ctx);
+    }
     for (size_t i = 0; i < ctx->child_count; i++) {
         enum weir_status s = wr_node_run(ctx->children[i], record);
         if (s != WEIR_OK) {
@@ -160,6 +173,9 @@ enum weir_status weir_forward(struct weir_context *ctx,
 enum weir_status weir_forward_to(struct weir_context *ctx, const char *child,
                                  const struct weir_record *record)
 {
+    if (!ctx->task->started) {
+        return refuse_forward(ctx);
+    }
     for (size_t i = 0; i < ctx->child_count; i++) {
         if (strcmp(ctx->children[i]->node->name, child) == 0) {
             return wr_node_run(ctx->children[i], record);

@@ -100,7 +100,9 @@ struct wr_task {
     const struct weir_context *failed; /* where the failure arose */
     bool infrastructure;               /* it was a store's or the collector's */
 
-    bool started, dirty, commit_requested;
+    bool started; /* every node is open: records may run */
+    bool closing; /* nodes are being closed: nothing would be committed */
+    bool dirty, commit_requested;
     int64_t max_idle_ms;
     size_t cache_bytes_max, uncommitted_bytes_max;
     bool continue_on_decode, continue_on_process;

@@ -263,24 +263,41 @@ static enum weir_status report(struct wr_task *task, enum weir_status status,
     return status;
 }
 
-/* A failure of close keeps nothing from ending: it is told, once. */
+/* A failure of close keeps nothing from ending: it is told, once; so is a write
+ * that was refused and that close did not mind. */
 static void close_node(struct weir_context *ctx)
 {
     struct wr_task *task = ctx->task;
+    struct weir_error why = {0};
     task->error.status = WEIR_OK;
+    if (task->state) {
+        wr_task_state_seal(task->state, true);
+    }
     struct wr_arena_mark scope = wr_arena_mark(&task->arena);
     ctx->node->processor.close(ctx, ctx->state);
     wr_arena_rewind(&task->arena, &scope);
-    if (task->error.status != WEIR_OK) {
-        wr_log(WR_WARN, "task", "close failed", "task=%s node=%s error=\"%s\"",
-               task->name, ctx->node->name, task->error.text);
-        task->error.status = WEIR_OK;
+    if (task->state) {
+        why = *wr_task_state_error(task->state);
     }
+    why = task->error.status == WEIR_OK ? why : task->error;
+    if (why.status != WEIR_OK) {
+        wr_log(WR_WARN, "task", "close failed", "task=%s node=%s error=\"%s\"",
+               task->name, ctx->node->name, why.text);
+    }
+    task->error.status = WEIR_OK;
+    task->failed = NULL;
 }
 
+/* What was not committed is gone before close runs, so that it sees what the
+ * next owner of the task will see. */
 static void close_nodes(struct wr_task *task)
 {
     task->topic = NULL;
+    task->started = false;
+    task->closing = true;
+    if (task->state) {
+        wr_task_state_abort(task->state);
+    }
     for (size_t i = task->nodes ? task->sub->node_count : 0; i-- > 0;) {
         struct weir_context *ctx = &task->nodes[i];
         if (ctx->open && ctx->node->processor.close) {
@@ -293,7 +310,10 @@ static void close_nodes(struct wr_task *task)
     for (size_t i = 0; task->listeners && i < task->sub->store_count; i++) {
         task->listeners[i] = (struct wr_flush_listener){0};
     }
-    task->started = false;
+    if (task->state) {
+        wr_task_state_seal(task->state, false);
+    }
+    task->closing = false;
 }
 
 enum weir_status wr_task_start(struct wr_task *task, struct weir_error *err)
@@ -326,6 +346,9 @@ enum weir_status wr_task_start(struct wr_task *task, struct weir_error *err)
         }
     }
     task->started = true;
+    /* what open wrote is committed like what a record wrote */
+    task->dirty |=
+        task->state && wr_task_state_uncommitted_bytes(task->state) > 0;
     return WEIR_OK;
 }
 
@@ -614,9 +637,6 @@ enum weir_status wr_task_aborted(struct wr_task *task, struct weir_error *err)
 {
     bool was_started = task->started;
     close_nodes(task);
-    if (task->state) {
-        wr_task_state_abort(task->state);
-    }
     wr_inputs_empty(task);
     task->dirty = false;
     task->commit_requested = false;

@@ -580,3 +580,9 @@ void wr_task_state_abort(struct wr_task_state *state)
         store_abort(&state->stores[i]);
     }
 }
+
+void wr_task_state_seal(struct wr_task_state *state, bool sealed)
+{
+    state->sealed = sealed;
+    state->error = (struct weir_error){0};
+}

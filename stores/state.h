@@ -136,6 +136,7 @@ struct wr_task_state {
     struct wr_rocks *rocks; /* NULL: no base yet, or none wanted */
     bool rocks_failed;      /* refuses writes until it is opened again */
     bool full;              /* the last write-down failed */
+    bool sealed;            /* takes no writes: see wr_task_state_seal */
     int64_t down_ms;        /* when dirty entries last went down; -1: not yet */
     int64_t retry_ms;       /* no write-down before */
     struct weir_error error;   /* of the last failed store call */

@@ -454,6 +454,12 @@ static enum weir_status write_check(struct weir_store *store,
     if (!key.data) {
         return null_key(store);
     }
+    if (store->state->sealed) {
+        return weir_fail(&store->state->error, WEIR_E_CLOSED,
+                         "store %s: close comes after the last commit, so "
+                         "nothing may be written any more",
+                         store->spec->name);
+    }
     if (timestamp_ms < 0) {
         return weir_fail(&store->state->error, WEIR_E_INVALID,
                          "store %s: the timestamp is %lld", store->spec->name,

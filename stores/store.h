@@ -129,6 +129,9 @@ wr_task_state_commit(struct wr_task_state *state,
                      struct weir_error *err);
 /** The transaction was aborted: the uncommitted layer is gone. */
 void wr_task_state_abort(struct wr_task_state *state);
+/** While sealed, writes are refused with WEIR_E_CLOSED: nobody would commit
+ *  them. Either way the last error is forgotten. */
+void wr_task_state_seal(struct wr_task_state *state, bool sealed);
 
 /* ---- restore ------------------------------------------------------------ */
 

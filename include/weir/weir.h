@@ -75,7 +75,9 @@ struct weir_processor {
     /** One record. Required. */
     enum weir_status (*process)(struct weir_context *ctx,
                                 const struct weir_record *record, void *state);
-    /** Frees the instance. May be NULL. No forward from here. */
+    /** Frees the instance. May be NULL. Stores can be read, as they were last
+     *  committed; forwards and writes are refused with WEIR_E_CLOSED, since no
+     *  commit would follow. */
     void (*close)(struct weir_context *ctx, void *state);
     void *user;                 /* handed to open; lent for the app's life */
     const char *const *parents; /* parent_count names; copied */
@@ -86,7 +88,8 @@ struct weir_processor {
 };
 
 /** Passes a record to all children, in the order they were added, depth first,
- *  before it returns. Returns the first failure. */
+ *  before it returns. Returns the first failure. WEIR_E_CLOSED: called by open
+ *  or close, when children may have no instance. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_forward(struct weir_context *ctx, const struct weir_record *record);
 /** Passes a record to the child of that name. Errors: WEIR_E_NOTFOUND. */
@@ -186,7 +189,9 @@ weir_store_get_timestamped(struct weir_store *store, struct weir_bytes key,
                            struct weir_bytes *out_value,
                            int64_t *out_timestamp_ms);
 /** Sets key to value (both copied); null deletes. The changelog record has the
- *  current record's timestamp. */
+ *  current record's timestamp. Errors: WEIR_E_INVALID (null key), WEIR_E_NOMEM,
+ *  WEIR_E_NOSPACE, WEIR_E_IO, WEIR_E_CLOSED (called by close), and those of
+ *  sending the changelog record. */
 WEIR_API WEIR_MUST_CHECK enum weir_status
 weir_store_put(struct weir_store *store, struct weir_bytes key,
                struct weir_bytes value);

@@ -3,6 +3,7 @@
 
 #include "runtime/config.h"
 #include "runtime/task.h"
+#include "stores/store.h"
 #include "tests/runtime/graph.h"
 
 #include <stdio.h>
@@ -387,6 +388,200 @@ static void an_extractor_sees_well_formed_records_only(void **state)
     close_fixture(f);
 }
 
+/* ---- open and close ------------------------------------------------------ */
+
+/* A task whose first processor has a store and a child, and does in open and
+ * close what the test says. */
+static struct {
+    enum weir_status forwarded, put; /* what they said */
+    size_t child_calls;
+    size_t sent;
+    char seen[8]; /* the value of "k" when close ran */
+} ends;
+
+static void write_and_forward(struct weir_context *ctx)
+{
+    struct weir_record record = make_record("last", "words", 1);
+    struct weir_store *store = weir_context_store(ctx, "kept");
+    ends.forwarded = weir_forward(ctx, &record);
+    ends.put = weir_store_put(store, weir_text("closed"), weir_text("1"));
+}
+
+static enum weir_status open_eagerly(struct weir_context *ctx, void *user,
+                                     void **state)
+{
+    *state = user;
+    write_and_forward(ctx);
+    return WEIR_OK;
+}
+
+static enum weir_status keep(struct weir_context *ctx,
+                             const struct weir_record *record, void *state)
+{
+    struct weir_store *store = weir_context_store(ctx, "kept");
+    (void)state;
+    return weir_store_put(store, record->key, record->value);
+}
+
+static void close_eagerly(struct weir_context *ctx, void *state)
+{
+    struct weir_bytes value = WEIR_NULL;
+    (void)state;
+    if (weir_store_get(weir_context_store(ctx, "kept"), weir_text("k"),
+                       &value) == WEIR_OK &&
+        value.data) {
+        memcpy(ends.seen, value.data, value.len < 7 ? value.len : 7);
+    }
+    write_and_forward(ctx);
+}
+
+static enum weir_status child_open(struct weir_context *ctx, void *user,
+                                   void **state)
+{
+    (void)ctx;
+    *state = user;
+    return WEIR_OK;
+}
+
+/* Would crash where the instance is gone. */
+static enum weir_status child_process(struct weir_context *ctx,
+                                      const struct weir_record *record,
+                                      void *state)
+{
+    (void)ctx;
+    (void)record;
+    (*(size_t *)state)++;
+    return WEIR_OK;
+}
+
+static enum weir_status count_sent(struct wr_collector *c,
+                                   const struct wr_output *output,
+                                   struct weir_error *err)
+{
+    (void)c;
+    (void)output;
+    (void)err;
+    ends.sent++;
+    return WEIR_OK;
+}
+
+static struct wr_store_env *stores;
+
+static struct fixture *open_ends(bool eager_open)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct weir_error err = {0};
+    const char *parents[] = {"a", "keep"};
+    assert_non_null(f);
+    memset(&ends, 0, sizeof(ends));
+    f->topology = weir_topology_new();
+    add_source(f->topology, "a", "A");
+    weir_topology_processor(
+        f->topology,
+        &(struct weir_processor){.size = sizeof(struct weir_processor),
+                                 .name = "keep",
+                                 .open = eager_open ? open_eagerly : NULL,
+                                 .process = keep,
+                                 .close = close_eagerly,
+                                 .parents = parents,
+                                 .parent_count = 1});
+    weir_topology_processor(
+        f->topology,
+        &(struct weir_processor){.size = sizeof(struct weir_processor),
+                                 .name = "child",
+                                 .open = child_open,
+                                 .process = child_process,
+                                 .user = &ends.child_calls,
+                                 .parents = parents + 1,
+                                 .parent_count = 1});
+    add_store(f->topology, "kept", "keep");
+    assert_int_equal(wr_plan_new(f->topology, "app", &f->plan, &err), WEIR_OK);
+    f->config = weir_config_new();
+    assert_int_equal(wr_metrics_new(&f->metrics), WEIR_OK);
+    f->collector.topic = no_topic;
+    f->collector.send = count_sent;
+    struct wr_store_env_options options = {.warm_bytes = 1 << 20};
+    assert_int_equal(wr_store_env_new(&options, &stores, &err), WEIR_OK);
+    struct wr_task_env env = {.application_id = "app",
+                              .state_dir = "/nonexistent",
+                              .options = wr_config_options(f->config),
+                              .collector = &f->collector,
+                              .stores = stores,
+                              .metrics = f->metrics,
+                              .release = on_release,
+                              .user = f,
+                              .wall_ms = fixture_wall};
+    assert_ok(wr_task_new(f->plan, 0, 0, &env, &f->task, &err), err);
+    assert_ok(wr_task_start(f->task, &err), err);
+    return f;
+}
+
+static void close_ends(struct fixture *f)
+{
+    close_fixture(f);
+    wr_store_env_free(stores);
+}
+
+static void commit(struct fixture *f)
+{
+    struct weir_error err = {0};
+    const int64_t offset = 0;
+    assert_ok(wr_task_committed(f->task, &offset, &err), err);
+}
+
+static void what_close_writes_or_forwards_is_refused(void **state)
+{
+    (void)state;
+    struct fixture *f = open_ends(false);
+    enqueue(f, 0, 0, 1, "old");
+    assert_int_equal(process(f), 1);
+    commit(f);
+    size_t sent = ends.sent;
+    wr_task_close(f->task, true);
+    f->task = NULL;
+    assert_int_equal(ends.forwarded, WEIR_E_CLOSED);
+    assert_int_equal(ends.put, WEIR_E_CLOSED);
+    assert_int_equal(ends.child_calls, 0);
+    assert_int_equal(ends.sent, sent);
+    assert_string_equal(ends.seen, "old");
+    close_ends(f);
+}
+
+static void close_after_an_abort_sees_what_is_committed(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    struct fixture *f = open_ends(false);
+    enqueue(f, 0, 0, 1, "old");
+    assert_int_equal(process(f), 1);
+    commit(f);
+    enqueue(f, 0, 1, 2, "new");
+    assert_int_equal(process(f), 1);
+    size_t sent = ends.sent;
+    assert_ok(wr_task_aborted(f->task, &err), err);
+    assert_string_equal(ends.seen, "old");
+    assert_int_equal(ends.put, WEIR_E_CLOSED);
+    assert_int_equal(ends.sent, sent);
+    assert_false(wr_task_dirty(f->task));
+    /* it goes on as before */
+    enqueue(f, 0, 1, 2, "new");
+    assert_int_equal(process(f), 1);
+    assert_int_equal(ends.sent, sent + 1);
+    close_ends(f);
+}
+
+static void open_may_write_but_not_forward(void **state)
+{
+    (void)state;
+    struct fixture *f = open_ends(true);
+    assert_int_equal(ends.forwarded, WEIR_E_CLOSED);
+    assert_int_equal(ends.child_calls, 0);
+    assert_int_equal(ends.put, WEIR_OK);
+    assert_int_equal(ends.sent, 1);
+    assert_true(wr_task_dirty(f->task)); /* so that it is committed */
+    close_ends(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +598,9 @@ int main(void)
         cmocka_unit_test(a_failing_record_is_skipped_when_configured),
         cmocka_unit_test(an_abort_empties_the_queues_and_forgets_time),
         cmocka_unit_test(many_records_grow_the_queue_in_order),
-    };
+
+        cmocka_unit_test(what_close_writes_or_forwards_is_refused),
+        cmocka_unit_test(close_after_an_abort_sees_what_is_committed),
+        cmocka_unit_test(open_may_write_but_not_forward)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
