@@ -112,7 +112,7 @@ void wr_log_keep(struct wr_log *log, int64_t now_ms, bool aged)
     if (count > 0) {
         wr_log_drop_segments(log, count);
     }
-    wr_producers_expire(&log->producers, now_ms);
+    wr_producers_expire(&log->producers, log->logs->config.mono_ms());
     wr_tail_list_trim(&log->tail, &log->logs->tail);
 }
 

@@ -33,7 +33,7 @@ enum weir_status wr_log_new(struct wr_logs *logs, const char *topic,
     log->topic = strdup(topic);
     log->dir = strdup(dir);
     wr_producers_init(&log->producers, logs->config.producers_max,
-                      logs->config.producer_expire_ms);
+                      logs->config.producer_expire_ms, logs->config.mono_ms());
     if (!log->topic || !log->dir) {
         wr_log_free(log);
         return WEIR_E_NOMEM;

@@ -47,6 +47,7 @@ struct wr_logs_config wr_logs_config_default(void)
         .producer_expire_ms = 24 * 3600 * 1000,
         .topic = wr_log_config_default(),
         .now_ms = wr_wall_ms,
+        .mono_ms = wr_mono_ms,
     };
 }
 

@@ -34,11 +34,12 @@ struct wr_logs_config {
                                       there is no room, see below */
     uint32_t open_files_max;       /* segment files open at once */
     size_t unpacked_bytes_max;     /* of a batch after decompression */
-    uint32_t producers_max;     /* per partition; the oldest idle goes first */
-    int64_t producer_expire_ms; /* forget idle producers after this */
+    uint32_t producers_max;     /* per partition: then those long unused go */
+    int64_t producer_expire_ms; /* forget unused producers after this */
     int64_t retention_check_ms; /* how often ages are looked at; 0: always */
     struct wr_log_config topic; /* until wr_log_set_config says otherwise */
     int64_t (*now_ms)(void);    /* wall clock */
+    int64_t (*mono_ms)(void);   /* one that nobody sets */
     void (*wake)(void *arg);    /* any thread, must not block: makes the loop
                                    call wr_logs_poll soon. May be NULL when
                                    the owner uses wr_logs_wait */

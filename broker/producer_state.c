@@ -40,15 +40,22 @@
 
 #include <stdlib.h>
 
+#define LIVE_MS          (INT64_C(15) * 60 * 1000) /* may repeat a batch */
+#define LIVE_FACTOR      10u /* times `max` while all are live */
 #define SNAPSHOT_ENTRY   46u
 #define SNAPSHOT_VERSION 1
 #define REST_MAGIC       0x77656972u /* "weir" */
 #define REST_VERSION     0
 
 void wr_producers_init(struct wr_producers *producers, uint32_t max,
-                       int64_t expire_ms)
+                       int64_t expire_ms, int64_t now_ms)
 {
-    *producers = (struct wr_producers){.max = max, .expire_ms = expire_ms};
+    *producers = (struct wr_producers){
+        .max = max,
+        .full = max,
+        .expire_ms = expire_ms,
+        .now_ms = now_ms,
+    };
     wr_map_init(&producers->map);
 }
 
@@ -69,6 +76,7 @@ void wr_producers_clear(struct wr_producers *producers)
     }
     wr_map_done(&producers->map);
     producers->txn_count = 0;
+    producers->full = producers->max;
 }
 
 /* ---- the map --------------------------------------------------------------
@@ -97,39 +105,70 @@ void wr_producers_expire(struct wr_producers *producers, int64_t now_ms)
 {
     size_t cursor = 0;
     void *value;
+    producers->now_ms = now_ms;
     while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
         struct wr_producer_state *p = value;
         if (p->txn_first_offset < 0 &&
-            p->last_timestamp_ms < now_ms - producers->expire_ms) {
+            p->used_ms < now_ms - producers->expire_ms) {
             producer_remove(producers, p->producer_id);
         }
     }
 }
 
-/* Removes an eighth of the limit of those idle longest, so that the search is
- * rare. Found by their median time, roughly: no sorting of the whole. */
-static void make_room(struct wr_producers *producers)
+static int offset_order(const void *a, const void *b)
+{
+    const int64_t *x = a;
+    const int64_t *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Removes those without a transaction that were last used at or before `ms`,
+ * longest unused first (the log's order is that of use), until `keep` are
+ * left. Without memory nobody goes. */
+static void remove_unused(struct wr_producers *producers, int64_t ms,
+                          size_t keep)
 {
     size_t cursor = 0;
+    size_t count = 0;
     void *value;
-    int64_t oldest = INT64_MAX;
-    int64_t newest = INT64_MIN;
-    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+    int64_t *offsets = malloc(producers->map.count * sizeof(*offsets));
+    while (offsets && wr_map_next(&producers->map, &cursor, NULL, &value)) {
         const struct wr_producer_state *p = value;
-        oldest = p->last_timestamp_ms < oldest ? p->last_timestamp_ms : oldest;
-        newest = p->last_timestamp_ms > newest ? p->last_timestamp_ms : newest;
+        if (p->txn_first_offset < 0 && p->used_ms <= ms) {
+            offsets[count++] = p->used_offset;
+        }
     }
-    int64_t limit = oldest + (newest - oldest) / 8;
-    cursor = 0;
-    while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
-        struct wr_producer_state *p = value;
-        if (p->txn_first_offset < 0 && p->last_timestamp_ms <= limit) {
-            producer_remove(producers, p->producer_id);
-            if (producers->map.count <= producers->max - producers->max / 8) {
-                return;
+    size_t wanted =
+        producers->map.count > keep ? producers->map.count - keep : 0;
+    if (count > 0 && wanted > 0) {
+        qsort(offsets, count, sizeof(*offsets), offset_order);
+        int64_t last = offsets[(wanted < count ? wanted : count) - 1];
+        cursor = 0;
+        while (wr_map_next(&producers->map, &cursor, NULL, &value)) {
+            const struct wr_producer_state *p = value;
+            if (p->txn_first_offset < 0 && p->used_ms <= ms &&
+                p->used_offset <= last) {
+                producer_remove(producers, p->producer_id);
             }
         }
     }
+    free(offsets);
+}
+
+/* An eighth of the limit at once, so that the search is rare; also when it
+ * finds nobody. */
+static void make_room(struct wr_producers *producers)
+{
+    size_t eighth = producers->max / 8 + 1;
+    size_t most = (size_t)producers->max * LIVE_FACTOR;
+    remove_unused(producers, producers->now_ms - LIVE_MS,
+                  producers->max - eighth);
+    if (producers->map.count >= most) {
+        remove_unused(producers, INT64_MAX, most - eighth);
+    }
+    size_t full = producers->map.count + eighth;
+    full = full < producers->max ? producers->max : full;
+    producers->full = (uint32_t)(full < most ? full : most);
 }
 
 /* The producer, made when unknown. */
@@ -140,10 +179,10 @@ static enum weir_status producer_make(struct wr_producers *producers,
     uint8_t key[8];
     struct wr_producer_state *p = wr_producers_get(producers, producer_id);
     if (!p) {
-        if (producers->map.count >= producers->max) {
+        if (producers->map.count >= producers->full) {
             make_room(producers);
         }
-        if (producers->map.count >= producers->max) {
+        if (producers->map.count >= producers->full) {
             return WEIR_E_TOOBIG;
         }
         p = calloc(1, sizeof(*p));
@@ -154,6 +193,8 @@ static enum weir_status producer_make(struct wr_producers *producers,
             .producer_id = producer_id,
             .producer_epoch = -1,
             .coordinator_epoch = -1,
+            .used_ms = producers->now_ms,
+            .used_offset = -1,
             .txn_first_offset = -1,
             .txn_first_sequence = -1,
             .void_from = -1,
@@ -341,6 +382,8 @@ enum weir_status wr_producers_apply(struct wr_producers *producers,
         p->batch_count = 0;
     }
     p->last_timestamp_ms = batch->max_timestamp;
+    p->used_ms = producers->now_ms;
+    p->used_offset = batch->base_offset;
     if (batch->base_sequence < 0) {
         return WEIR_OK; /* nothing that could come twice */
     }
@@ -464,6 +507,8 @@ enum weir_status wr_producers_apply_marker(struct wr_producers *producers,
     }
     p->coordinator_epoch = marker->coordinator_epoch;
     p->last_timestamp_ms = marker->timestamp_ms;
+    p->used_ms = producers->now_ms;
+    p->used_offset = offset;
     for (size_t i = 0; i < producers->txn_count; i++) {
         struct wr_unstable_txn *txn = &producers->txns[i];
         if (txn->marker_offset < 0 && txn->producer_id == p->producer_id) {
@@ -578,6 +623,7 @@ static enum weir_status entry_load(struct wr_producers *producers,
     p->last_timestamp_ms = wr_read_i64(reader);
     p->coordinator_epoch = wr_read_i32(reader);
     p->txn_first_offset = wr_read_i64(reader);
+    p->used_offset = last_offset;
     if (last_sequence >= 0 && last_offset >= 0 && offset_delta >= 0) {
         p->batch_count = 1;
         p->batches[0] = (struct wr_producer_batch){

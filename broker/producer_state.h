@@ -31,7 +31,9 @@ struct wr_producer_state {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t coordinator_epoch;  /* of the last marker; -1: none */
-    int64_t last_timestamp_ms;  /* of the last batch or marker */
+    int64_t last_timestamp_ms;  /* that the last batch or marker carries */
+    int64_t used_ms;            /* wr_producers.now_ms at the last of them */
+    int64_t used_offset;        /* of the last of them; -1: not known */
     int64_t txn_first_offset;   /* of the open transaction; -1: none */
     int32_t txn_first_sequence; /* of the open transaction; -1: not known */
     int32_t void_from;          /* sequences from here on are an aborted
@@ -54,8 +56,10 @@ struct wr_producers {
     struct wr_unstable_txn *txns; /* by first offset, owned */
     size_t txn_count;
     size_t txn_cap;
-    uint32_t max;      /* limit of producers; idle ones make room */
+    uint32_t max;      /* from here on idle producers make room */
+    uint32_t full;     /* when room is looked for next, >= max */
     int64_t expire_ms; /* forget idle producers after this */
+    int64_t now_ms;    /* when wr_producers_expire was last called */
 };
 
 /** A finished transaction that was aborted, as the .txnindex keeps it. */
@@ -66,8 +70,12 @@ struct wr_abort_entry {
     int64_t last_stable_offset; /* when the marker was written */
 };
 
+/** From `max` producers on those that were not used for a quarter of an hour
+ * make room, longest unused first. Those that were are kept, for a client of
+ * theirs may still repeat a batch, up to ten times as many. `now_ms` is of the
+ * clock that wr_producers_expire gets: one that nobody sets. */
 void wr_producers_init(struct wr_producers *producers, uint32_t max,
-                       int64_t expire_ms);
+                       int64_t expire_ms, int64_t now_ms);
 void wr_producers_done(struct wr_producers *producers);
 /** Forgets everybody. */
 void wr_producers_clear(struct wr_producers *producers);
@@ -116,8 +124,9 @@ void wr_producers_advance(struct wr_producers *producers,
 /** min(first offset of what is left, high_watermark). */
 int64_t wr_producers_stable(const struct wr_producers *producers,
                             int64_t high_watermark);
-/** Forgets producers idle since before now - expire_ms without a transaction.
- */
+/** Forgets producers without a transaction that were not used since now_ms -
+ * expire_ms, by this clock: what time their records carry says nothing. Those
+ * of a snapshot count as used when it was loaded. */
 void wr_producers_expire(struct wr_producers *producers, int64_t now_ms);
 
 /** Adds an older batch of a producer at the front of its window, when it has

@@ -10,11 +10,14 @@
 static struct wr_producers producers;
 static int64_t next_offset;
 
+#define START_MS  INT64_C(100000000)
+#define MINUTE_MS (INT64_C(60) * 1000)
+
 static int set_up(void **state)
 {
     (void)state;
     next_offset = 0;
-    wr_producers_init(&producers, 100, 1000);
+    wr_producers_init(&producers, 100, 1000, START_MS);
     return 0;
 }
 
@@ -248,18 +251,97 @@ static void a_snapshot_of_kafkas_brings_the_last_batches(void **state)
     wr_buf_done(&bytes);
 }
 
-static void idle_producers_make_room(void **state)
+static void
+producers_without_an_end_to_their_transaction_are_not_forgotten(void **state)
 {
     (void)state;
-    for (int64_t id = 0; id < 100; id++) {
+    for (int64_t id = 0; id < 1000; id++) {
         assert_int_equal(offer(in_txn(batch_of(id, 0, 0, 1))), 0);
     }
-    assert_int_equal(wr_producers_reserve(&producers, 500), WEIR_E_TOOBIG);
+    assert_int_equal(wr_producers_reserve(&producers, 5000), WEIR_E_TOOBIG);
     finish(7, 0, true);
-    assert_int_equal(wr_producers_reserve(&producers, 500), WEIR_OK);
+    assert_int_equal(wr_producers_reserve(&producers, 5000), WEIR_OK);
     assert_null(wr_producers_get(&producers, 7));
-    wr_producers_expire(&producers, 100000);
+    wr_producers_expire(&producers, START_MS + 100000);
     assert_non_null(wr_producers_get(&producers, 8));
+}
+
+static void
+what_a_live_producer_repeats_is_known_however_many_others_come(void **state)
+{
+    (void)state;
+    struct wr_batch live = batch_of(1, 0, 7, 1);
+    assert_int_equal(offer(live), 0);
+    for (int64_t id = 100; id < 900; id++) {
+        assert_int_equal(offer(batch_of(id, 0, 0, 1)), 0);
+    }
+    assert_int_equal(offer(live), -1);
+    assert_int_equal(offer(batch_of(1, 0, 8, 1)), 0);
+    for (int64_t id = 1000; id < 9000; id++) { /* more than are kept */
+        assert_int_equal(offer(batch_of(id, 0, 0, 1)), 0);
+        assert_true(producers.map.count <= 1000);
+        if (id % 500 == 0) {
+            live = batch_of(1, 0, (int32_t)(id / 500) + 7, 1);
+            assert_int_equal(offer(live), 0);
+        }
+    }
+    assert_int_equal(offer(live), -1);
+    assert_null(wr_producers_get(&producers, 100));
+}
+
+static void the_longest_unused_make_room(void **state)
+{
+    (void)state;
+    producers.expire_ms = INT64_C(1000) * MINUTE_MS;
+    for (int64_t id = 0; id < 100; id++) {
+        struct wr_batch batch = batch_of(id, 0, 0, 1);
+        batch.max_timestamp = 5000 - id; /* what records say is no matter */
+        assert_int_equal(offer(batch), 0);
+    }
+    assert_int_equal(offer(batch_of(0, 0, 1, 1)), 0);
+    wr_producers_expire(&producers, START_MS + 20 * MINUTE_MS);
+    assert_int_equal(offer(batch_of(500, 0, 0, 1)), 0);
+    assert_non_null(wr_producers_get(&producers, 0));
+    assert_null(wr_producers_get(&producers, 1));
+    assert_non_null(wr_producers_get(&producers, 99));
+    assert_true(producers.map.count <= 100);
+}
+
+static void
+producers_expire_by_the_clock_of_their_use_not_by_their_records(void **state)
+{
+    (void)state;
+    struct wr_batch old = batch_of(1, 0, 7, 1);
+    old.max_timestamp = 1;
+    assert_int_equal(offer(old), 0);
+    struct wr_batch future = batch_of(2, 0, 7, 1);
+    future.max_timestamp = INT64_MAX;
+    assert_int_equal(offer(future), 0);
+    wr_producers_expire(&producers, START_MS + 1000);
+    assert_int_equal(offer(old), -1);
+    old = batch_of(1, 0, 8, 1);
+    old.max_timestamp = 1;
+    assert_int_equal(offer(old), 0);
+    wr_producers_expire(&producers, START_MS + 1001);
+    assert_int_equal(offer(old), -1);
+    assert_null(wr_producers_get(&producers, 2));
+}
+
+static void a_snapshot_forgets_nobody_for_the_time_of_its_records(void **state)
+{
+    (void)state;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, 10000);
+    struct wr_batch batch = batch_of(1, 0, 7, 1);
+    assert_int_equal(offer(batch), 0);
+    wr_producers_save(&producers, &bytes);
+    assert_int_equal(wr_producers_load(&producers, wr_buf_view(&bytes), NULL),
+                     WEIR_OK);
+    wr_producers_expire(&producers, START_MS + 1000);
+    assert_int_equal(offer(batch), -1);
+    wr_producers_expire(&producers, START_MS + 1001);
+    assert_null(wr_producers_get(&producers, 1));
+    wr_buf_done(&bytes);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -277,7 +359,11 @@ int main(void)
         TEST(what_is_void_is_void_after_a_snapshot_at_any_moment),
         TEST(a_snapshot_keeps_the_whole_window),
         TEST(a_snapshot_of_kafkas_brings_the_last_batches),
-        TEST(idle_producers_make_room),
+        TEST(producers_without_an_end_to_their_transaction_are_not_forgotten),
+        TEST(what_a_live_producer_repeats_is_known_however_many_others_come),
+        TEST(the_longest_unused_make_room),
+        TEST(producers_expire_by_the_clock_of_their_use_not_by_their_records),
+        TEST(a_snapshot_forgets_nobody_for_the_time_of_its_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
