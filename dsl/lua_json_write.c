@@ -209,8 +209,19 @@ static void write_table(struct writer *w, int index)
     }
 }
 
+/* Looked at before each value: one text may stand in a table a million times,
+ * and what does not fit any more is not to be read as often. */
+static void check_room(struct writer *w)
+{
+    if (w->out->status != WEIR_OK) {
+        luaL_error(w->L, "cannot be written as JSON: %s",
+                   weir_status_text(w->out->status));
+    }
+}
+
 static void write_value(struct writer *w, int index)
 {
+    check_room(w);
     switch (lua_type(w->L, index)) {
     case LUA_TSTRING:
         write_text(w, index);
@@ -245,8 +256,5 @@ void wr_json_encode(lua_State *L, int index, struct wr_buf *out)
     w.depth = 0;
     luaL_checkstack(L, 6, "JSON");
     write_value(&w, lua_absindex(L, index));
-    if (out->status != WEIR_OK) {
-        luaL_error(L, "cannot be written as JSON: %s",
-                   weir_status_text(out->status));
-    }
+    check_room(&w);
 }

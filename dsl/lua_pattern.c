@@ -4,16 +4,18 @@
  * with its repetition, the edge of a capture, %b, %f, a reference back, the end
  * of the text. Sets are bit maps, so a class costs the same as a letter.
  * Matching backtracks by recursion, as deep as the pattern has items; every
- * step is counted and every 4096th looks whether the call is to be stopped. */
+ * step is counted and every 4096th looks whether the call is to be stopped; so
+ * is every byte that an item passes over without giving it back. */
 #include "dsl/lua_pattern.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
 #include <lua.h>
 
-#define DEPTH_MAX      200  /* of backtracking */
-#define STEPS_PER_LOOK 4096 /* a power of two */
-#define CACHED_MAX     64   /* compiled patterns in a state */
+#define DEPTH_MAX         200  /* of backtracking */
+#define STEPS_PER_LOOK    4096 /* a power of two */
+#define COMPARED_PER_LOOK 4096 /* bytes of a capture, compared in one step */
+#define CACHED_MAX        64   /* compiled patterns in a state */
 
 enum item_kind {
     ITEM_SET, /* one byte of the set, repeated as `repeat` says */
@@ -349,7 +351,7 @@ static const uint8_t *run_close(struct wr_matcher *m, const struct item *item,
     return end;
 }
 
-static const uint8_t *skip_balanced(const struct wr_matcher *m,
+static const uint8_t *skip_balanced(struct wr_matcher *m,
                                     const struct item *item, const uint8_t *s)
 {
     if (s == subject_end(m) || *s != item->a) {
@@ -357,6 +359,7 @@ static const uint8_t *skip_balanced(const struct wr_matcher *m,
     }
     size_t open = 1;
     while (++s < subject_end(m)) {
+        step(m);
         if (*s == item->b) {
             if (--open == 0) {
                 return s + 1;
@@ -368,7 +371,7 @@ static const uint8_t *skip_balanced(const struct wr_matcher *m,
     return NULL;
 }
 
-static const uint8_t *skip_reference(const struct wr_matcher *m,
+static const uint8_t *skip_reference(struct wr_matcher *m,
                                      const struct item *item, const uint8_t *s)
 {
     if (item->a >= m->capture_count ||
@@ -376,6 +379,9 @@ static const uint8_t *skip_reference(const struct wr_matcher *m,
         luaL_error(m->L, "invalid capture index %%%d", item->a + 1);
     }
     ptrdiff_t len = m->captures[item->a].len;
+    if (len >= COMPARED_PER_LOOK) {
+        wr_lua_check_doomed(m->lua, m->L);
+    }
     if (len < 0 || subject_end(m) - s < len ||
         memcmp(m->captures[item->a].start, s, (size_t)len) != 0) {
         return NULL;

@@ -232,6 +232,31 @@ static int bounded_move(lua_State *L)
     return plain_tables(L);
 }
 
+/* Upvalue: what the script gave to sort, or nil. A comparison may be one of two
+ * long texts, or a function of C: no hook would end a sort of such. */
+static int watched_less(lua_State *L)
+{
+    wr_lua_check_doomed(wr_lua_of(L), L);
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+        return 1;
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static int watched_sort(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    }
+    lua_settop(L, 2);
+    lua_pushcclosure(L, watched_less, 1);
+    return plain_tables(L);
+}
+
 /* ---- coroutines ---------------------------------------------------------- */
 
 /* Resumes the coroutine with the n values on top of L; returns the count of
@@ -377,9 +402,11 @@ static void open_table_library(lua_State *L)
                                        "remove", "sort",   "unpack", NULL};
     open_library(L, luaopen_table, LUA_TABLIBNAME, keep);
     for (int i = 0; keep[i]; i++) {
-        bool moves = strcmp(keep[i], "move") == 0;
+        lua_CFunction own = strcmp(keep[i], "move") == 0   ? bounded_move
+                            : strcmp(keep[i], "sort") == 0 ? watched_sort
+                                                           : plain_tables;
         lua_getfield(L, -1, keep[i]);
-        lua_pushcclosure(L, moves ? bounded_move : plain_tables, 1);
+        lua_pushcclosure(L, own, 1);
         lua_setfield(L, -2, keep[i]);
     }
 }

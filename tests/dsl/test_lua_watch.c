@@ -138,11 +138,22 @@ static void loops_of_c_functions_are_bounded(void **state)
         "local s = ('a'):rep(3000) return s:gsub('(.-)(.-)(.-)(.-)b', '')",
         "local s = ('a'):rep(3000) for x in s:gmatch '(.-)(.-)(.-)(.-)b' do"
         " end",
-        "local n = 0 for i = 1, 1e9 do n = n + #(''):rep(1e18) end"};
+        "local n = 0 for i = 1, 1e9 do n = n + #(''):rep(1e18) end",
+        "return ('('):rep(4e6):find '%b()'",
+        "return ('a'):rep(3e6):find '(a-)%1%1b'",
+        "local a, b, t = ('x'):rep(2e6), ('x'):rep(2e6), {}"
+        " for i = 1, 20000 do t[i] = i % 2 == 0 and a or b end table.sort(t)",
+        "local t = {} for i = 1, 20000 do t[i] = i end"
+        " local s = ('a'):rep(2e6) table.sort(t, function(a, b)"
+        " return s:find 'b' or a < b end)"};
     for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
         assert_survives(loops[i], "stopped after 100 ms", NULL);
     }
     assert_survives("return ('x'):rep(1e10)", "larger than", NULL);
+    assert_survives("local s, t = ('x'):rep(1e6), {}"
+                    " for i = 1, 1e5 do t[i] = s end"
+                    " return weir.json.encode(t)",
+                    "cannot be written as JSON", NULL);
     assert_survives("table.move({}, 1, 1e15, 2)", "more than 10000000", NULL);
     assert_survives("table.insert(setmetatable({}, {__len = function() return"
                     " 2^53 | 0 end}), 1, 'x')",
