@@ -27,98 +27,6 @@ size_t wr_store_share(const struct weir_store *store)
 
 /* ---- the database ------------------------------------------------- */
 
-/* Reads the mark of a store; *out_found tells whether there is one. */
-static enum weir_status mark_load(struct weir_store *store, struct wr_mark *out,
-                                  bool *out_found, struct weir_error *err)
-{
-    void *pin;
-    struct weir_bytes bytes;
-    enum weir_status s = wr_rocks_get(store->state->rocks, store->index,
-                                      wr_mark_key(), &pin, &bytes, err);
-    if (s != WEIR_OK) {
-        return s;
-    }
-    *out_found = bytes.data != NULL;
-    if (bytes.data && wr_mark_read(bytes, out) != WEIR_OK) {
-        s = weir_fail(err, WEIR_E_CORRUPT,
-                      "%s: the mark of store %s is damaged",
-                      store->state->db_path, store->spec->name);
-    }
-    wr_rocks_unpin(pin);
-    return s;
-}
-
-/* Makes a store know its base. `first`: the table is still empty. */
-static enum weir_status store_attach(struct weir_store *store, bool first,
-                                     struct weir_error *err)
-{
-    struct wr_mark mark;
-    bool found;
-    enum weir_status s = mark_load(store, &mark, &found, err);
-    if (s != WEIR_OK) {
-        return s;
-    }
-    if (found && mark.timestamped != store->spec->timestamped) {
-        if (store->spec->no_changelog) {
-            return weir_fail(
-                err, WEIR_E_INCOMPATIBLE,
-                "store %s: %s has rows %s timestamps, the topology wants the "
-                "other kind, and there is no changelog to rebuild from; give "
-                "the store a new name or remove the directory",
-                store->spec->name, store->state->db_path,
-                mark.timestamped ? "with" : "without");
-        }
-        s = wr_rocks_clear(store->state->rocks, store->index, err);
-        if (s != WEIR_OK) {
-            return s;
-        }
-        found = false;
-    }
-    store->base_empty = !found;
-    store->stored = found ? mark.offset : -1;
-    if (first && found) {
-        store->position = mark.offset;
-        store->count = mark.count;
-        store->inexact = !mark.exact;
-    }
-    return WEIR_OK;
-}
-
-enum weir_status wr_state_base_open(struct wr_task_state *state, bool make,
-                                    struct weir_error *err)
-{
-    if (state->rocks || (!make && !wr_rocks_exists(state->db_path))) {
-        return WEIR_OK;
-    }
-    enum weir_status s = wr_state_cluster_note(state, err);
-    if (s != WEIR_OK) {
-        return s;
-    }
-    const char **names = calloc((size_t)state->store_count + 1, sizeof(*names));
-    if (!names) {
-        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->db_path);
-    }
-    for (int i = 0; i < state->store_count; i++) {
-        names[i] = state->stores[i].based ? state->stores[i].spec->name : NULL;
-    }
-    s = wr_rocks_open(state->env->rocks, state->db_path, names,
-                      state->store_count, &state->rocks, err);
-    free(names);
-    bool first = !state->rocks_failed && !make;
-    for (int i = 0; i < state->store_count && s == WEIR_OK; i++) {
-        if (state->stores[i].based) {
-            s = store_attach(&state->stores[i], first, err);
-        }
-    }
-    if (s != WEIR_OK) {
-        wr_rocks_close(state->rocks);
-        state->rocks = NULL;
-        return s;
-    }
-    state->rocks_failed = false;
-    return WEIR_OK;
-}
-
 /* After a failed ingestion RocksDB refuses further writes until it is opened
  * again; nothing that we need is in its memory. */
 static enum weir_status base_ready(struct wr_task_state *state,
@@ -141,7 +49,7 @@ static enum weir_status base_ready(struct wr_task_state *state,
         wr_rocks_close(state->rocks);
         state->rocks = NULL;
     }
-    return wr_state_base_open(state, true, err);
+    return wr_state_base_open(state, err);
 }
 
 /* ---- run ---------------------------------------------------------- */

@@ -19,6 +19,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
 #define L0_STOP          80
 #define OPEN_FILES       256  /* of a database */
 #define FAMILY_PREFIX    "s." /* keeps a store named "default" possible */
+#define CURRENT_MAX      64u
 #define WRITE_BUFFER_MIN ((size_t)64 << 10)
 
 struct wr_rocks_env {
@@ -51,6 +53,8 @@ struct wr_rocks {
     rocksdb_column_family_handle_t *standard;
     rocksdb_column_family_handle_t **families; /* NULL: not opened */
     char **names;                              /* of families, with prefix */
+    rocksdb_column_family_handle_t **others;   /* there, but not wanted */
+    int other_count;
 };
 
 struct wr_rocks_file {
@@ -187,36 +191,117 @@ size_t wr_rocks_env_cached(const struct wr_rocks_env *env)
 
 /* ---- database ----------------------------------------------------- */
 
-/* Whether a directory entry begins with one of the names. */
-static bool has_file(const char *path, const char *prefix)
+/* What a directory has of a database. */
+struct seen {
+    bool current;
+    bool manifest;
+    bool table;
+};
+
+static bool begins(const char *name, const char *prefix)
 {
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static enum weir_status unreadable(const char *path, struct weir_error *err)
+{
+    int errnum = errno;
+    char reason[128];
+    return weir_fail(err, WEIR_E_IO, "%s: cannot be read: %s", path,
+                     strerror_r(errnum, reason, sizeof(reason)));
+}
+
+/* A directory that is not there has nothing; one that cannot be read may have
+ * everything. */
+static enum weir_status see(const char *path, struct seen *out,
+                            struct weir_error *err)
+{
+    *out = (struct seen){false, false, false};
     DIR *dir = opendir(path);
-    bool found = false;
-    if (dir) {
-        struct dirent *entry;
-        while (!found && (entry = readdir(dir)) != NULL) {
-            found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
-        }
-        closedir(dir);
+    if (!dir) {
+        return errno == ENOENT ? WEIR_OK : unreadable(path, err);
     }
-    return found;
+    enum weir_status s = WEIR_OK;
+    struct dirent *entry;
+    while ((errno = 0, entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        const char *end = strrchr(name, '.');
+        out->current |= strcmp(name, "CURRENT") == 0;
+        out->manifest |= begins(name, "MANIFEST-");
+        out->table |= end && strcmp(end, ".sst") == 0;
+    }
+    if (errno != 0) {
+        s = unreadable(path, err);
+    }
+    closedir(dir);
+    return s;
 }
 
-bool wr_rocks_exists(const char *path)
+/* Whether bytes are `MANIFEST-<digits>\n`. */
+static bool names_manifest(struct weir_bytes bytes)
 {
-    return has_file(path, "CURRENT") || has_file(path, "MANIFEST");
+    static const char prefix[] = "MANIFEST-";
+    size_t len = sizeof(prefix) - 1;
+    if (bytes.len < len + 2 || bytes.data[bytes.len - 1] != '\n' ||
+        memcmp(bytes.data, prefix, len) != 0) {
+        return false;
+    }
+    for (size_t i = len; i < bytes.len - 1; i++) {
+        if (bytes.data[i] < '0' || bytes.data[i] > '9') {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* RocksDB would take a folder without CURRENT for a new one and remove its
- * tables; without a MANIFEST it would talk of input and output. */
+/* RocksDB takes what CURRENT says for a name, and a name that does not exist
+ * for a failure of the disk, which would be tried again for ever. */
 static enum weir_status check_current(const char *path, struct weir_error *err)
 {
-    bool current = has_file(path, "CURRENT");
-    if (current != has_file(path, "MANIFEST")) {
-        return weir_fail(err, WEIR_E_CORRUPT, "%s/%s is missing", path,
-                         current ? "MANIFEST" : "CURRENT");
+    char name[PATH_MAX];
+    struct wr_buf text;
+    (void)snprintf(name, sizeof(name), "%s/CURRENT", path);
+    wr_buf_init(&text, CURRENT_MAX);
+    enum weir_status s = wr_file_read(name, &text, err);
+    if (s == WEIR_E_TOOBIG || (s == WEIR_OK && text.len == 0) ||
+        (s == WEIR_OK && !names_manifest(wr_buf_view(&text)))) {
+        s = weir_fail(err, WEIR_E_CORRUPT, "%s does not name a MANIFEST", name);
+    } else if (s == WEIR_OK) {
+        (void)snprintf(name, sizeof(name), "%s/%.*s", path, (int)text.len - 1,
+                       (const char *)text.data);
+        if (access(name, F_OK) != 0) {
+            s = errno == ENOENT ? weir_fail(err, WEIR_E_CORRUPT,
+                                            "%s/CURRENT names %s, which is "
+                                            "missing",
+                                            path, name)
+                                : unreadable(name, err);
+        }
     }
-    return WEIR_OK;
+    wr_buf_done(&text);
+    return s;
+}
+
+enum weir_status wr_rocks_look(const char *path, bool *out_there,
+                               struct weir_error *err)
+{
+    struct seen seen;
+    enum weir_status s = see(path, &seen, err);
+    if (s != WEIR_OK) {
+        return s;
+    }
+    /* Without CURRENT, RocksDB would take the folder for a new one and remove
+     * its tables. */
+    if (!seen.current && (seen.manifest || seen.table)) {
+        return weir_fail(err, WEIR_E_CORRUPT, "%s/CURRENT is missing", path);
+    }
+    if (seen.current && !seen.manifest) {
+        return weir_fail(err, WEIR_E_CORRUPT, "%s/MANIFEST is missing", path);
+    }
+    s = seen.current ? check_current(path, err) : WEIR_OK;
+    if (s == WEIR_OK) {
+        *out_there = seen.current;
+    }
+    return s;
 }
 
 static void names_free(char **names, size_t count)
@@ -248,7 +333,7 @@ static enum weir_status names_make(struct wr_rocks *db,
 /* What to open: the default family, those wanted, those that are there. */
 struct open_list {
     const char **names;
-    int *index; /* of the family; -1: default; -2: to drop */
+    int *index; /* of the family; -1: default; -2: not wanted */
     const rocksdb_options_t **options;
     rocksdb_column_family_handle_t **handles;
     int count;
@@ -277,7 +362,10 @@ static enum weir_status families_open(struct wr_rocks *db, char **present,
                              .options = calloc(max, sizeof(void *)),
                              .handles = calloc(max, sizeof(void *))};
     enum weir_status s = WEIR_E_NOMEM;
-    if (!list.names || !list.index || !list.options || !list.handles) {
+    db->others = calloc(max, sizeof(*db->others));
+    if (!list.names || !list.index || !list.options || !list.handles ||
+        !db->others) {
+        weir_fail(err, s, "%s: no memory", db->path);
         goto done;
     }
     open_list_add(&list, "default", -1, db->env->options);
@@ -304,12 +392,7 @@ static enum weir_status families_open(struct wr_rocks *db, char **present,
         } else if (list.index[i] == -1) {
             db->standard = list.handles[i];
         } else {
-            rocksdb_drop_column_family(db->db, list.handles[i], &text);
-            rocksdb_column_family_handle_destroy(list.handles[i]);
-            if (text) {
-                s = failed(text, db->path, err);
-                text = NULL;
-            }
+            db->others[db->other_count++] = list.handles[i];
         }
     }
 done:
@@ -338,11 +421,12 @@ enum weir_status wr_rocks_open(struct wr_rocks_env *env, const char *path,
         weir_fail(err, s, "%s: no memory", path);
         goto fail;
     }
-    s = check_current(path, err);
+    bool there = false;
+    s = wr_rocks_look(path, &there, err);
     if (s != WEIR_OK) {
         goto fail;
     }
-    if (wr_rocks_exists(path)) {
+    if (there) {
         char *text = NULL;
         present = rocksdb_list_column_families(env->options, path,
                                                &present_count, &text);
@@ -375,6 +459,9 @@ void wr_rocks_close(struct wr_rocks *db)
             rocksdb_column_family_handle_destroy(db->families[i]);
         }
     }
+    for (int i = 0; i < db->other_count; i++) {
+        rocksdb_column_family_handle_destroy(db->others[i]);
+    }
     if (db->standard) {
         rocksdb_column_family_handle_destroy(db->standard);
     }
@@ -384,8 +471,25 @@ void wr_rocks_close(struct wr_rocks *db)
     }
     names_free(db->names, (size_t)db->count);
     free(db->families);
+    free(db->others);
     free(db->path);
     free(db);
+}
+
+enum weir_status wr_rocks_drop_others(struct wr_rocks *db,
+                                      struct weir_error *err)
+{
+    while (db->other_count > 0) {
+        char *text = NULL;
+        rocksdb_column_family_handle_t *other = db->others[db->other_count - 1];
+        rocksdb_drop_column_family(db->db, other, &text);
+        if (text) {
+            return failed(text, db->path, err);
+        }
+        rocksdb_column_family_handle_destroy(other);
+        db->other_count--;
+    }
+    return WEIR_OK;
 }
 
 enum weir_status wr_rocks_get(struct wr_rocks *db, int i, struct weir_bytes key,

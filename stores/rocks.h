@@ -26,15 +26,23 @@ void wr_rocks_env_free(struct wr_rocks_env *env);
 /** Bytes in the block cache. Thread: any. */
 size_t wr_rocks_env_cached(const struct wr_rocks_env *env);
 
-/** Whether a database is (or was) in directory `path`. */
-bool wr_rocks_exists(const char *path);
+/** Whether a database is in directory `path`; reads only. Errors:
+ * WEIR_E_CORRUPT when files of one are there, but not those by which RocksDB
+ * finds the others (it would begin anew, or talk of input and output);
+ * WEIR_E_IO when it cannot be known. */
+WEIR_MUST_CHECK enum weir_status
+wr_rocks_look(const char *path, bool *out_there, struct weir_error *err);
 /** Opens or makes the database; names are the column families wanted, others
- * that exist are dropped. env is lent for the database's life. */
+ * that exist stay until wr_rocks_drop_others. env is lent for the database's
+ * life. Errors: as wr_rocks_look. */
 WEIR_MUST_CHECK enum weir_status wr_rocks_open(struct wr_rocks_env *env,
                                                const char *path,
                                                const char *const *names,
                                                int count, struct wr_rocks **out,
                                                struct weir_error *err);
+/** Drops the families that were there but not wanted. */
+WEIR_MUST_CHECK enum weir_status wr_rocks_drop_others(struct wr_rocks *db,
+                                                      struct weir_error *err);
 /** Closes; iterators and values must be gone. NULL is fine. */
 void wr_rocks_close(struct wr_rocks *db);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A task's state directory and the life of its stores: open, commit, abort,
- * close.
+ * close. What becomes of the base that is found there is in base.c.
  *
  *   <dir>/.lock      held while open
  *   <dir>/rocksdb    the base of all stores that have one (rocks.c)
@@ -25,27 +25,15 @@
 #define DOWN_EVERY_MS INT64_C(30000)
 #define RETRY_MS      INT64_C(1000)
 #define PREFETCH      8u
-#define CLUSTER_MAX   256u
 
 /* ---- errors ------------------------------------------------------- */
-
-static bool state_path(const struct wr_task_state *state, const char *name,
-                       char **out)
-{
-    *out = NULL;
-    if (asprintf(out, "%s/%s", state->dir, name) < 0) {
-        *out = NULL;
-        return false;
-    }
-    return true;
-}
 
 /* Remembers on disk that the base is damaged; where that fails, the damage has
  * to be met again. */
 static void corrupt_note(const struct wr_task_state *state)
 {
     char *path;
-    if (state->dir && state_path(state, ".corrupt", &path)) {
+    if (state->dir && wr_state_path(state, ".corrupt", &path)) {
         FILE *file = fopen(path, "we");
         if (file) {
             fputs(state->error.text, file);
@@ -122,137 +110,13 @@ static void store_done(struct weir_store *store)
     }
 }
 
-/* The damage that an earlier run noted, as an error; WEIR_OK when none. */
-static enum weir_status corrupt_noted(const struct wr_task_state *state,
-                                      struct weir_error *err)
-{
-    char *path;
-    if (!state_path(state, ".corrupt", &path)) {
-        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
-    }
-    struct wr_buf text;
-    wr_buf_init(&text, WEIR_ERROR_TEXT_MAX);
-    enum weir_status s = wr_file_read(path, &text, NULL);
-    if (s == WEIR_E_NOTFOUND) {
-        s = WEIR_OK;
-    } else {
-        s = weir_fail(err, WEIR_E_CORRUPT, "found while running: %s",
-                      wr_buf_text(&text));
-    }
-    wr_buf_done(&text);
-    free(path);
-    return s;
-}
-
-/* Moves the base aside, in place of one that was moved aside before. */
-static enum weir_status base_aside(struct wr_task_state *state,
-                                   struct weir_error *err)
-{
-    char *aside = NULL;
-    char *note = NULL;
-    enum weir_status s = WEIR_E_NOMEM;
-    if (state_path(state, "rocksdb.corrupt", &aside) &&
-        state_path(state, ".corrupt", &note)) {
-        s = wr_remove_all(aside, err);
-        if (s == WEIR_OK && rename(state->db_path, aside) != 0) {
-            s = weir_fail(err, WEIR_E_IO, "%s: cannot be moved to %s",
-                          state->db_path, aside);
-        }
-        if (s == WEIR_OK) {
-            s = wr_remove_all(note, err);
-        }
-    }
-    free(aside);
-    free(note);
-    return s;
-}
-
-enum weir_status wr_state_cluster_note(struct wr_task_state *state,
-                                       struct weir_error *err)
-{
-    if (!state->cluster || state->cluster_noted) {
-        return WEIR_OK;
-    }
-    char *path;
-    if (!state_path(state, ".cluster", &path)) {
-        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
-    }
-    enum weir_status s = wr_file_replace(path, weir_text(state->cluster), err);
-    state->cluster_noted = s == WEIR_OK;
-    free(path);
-    return s;
-}
-
-/* Removes the base when its changelogs are those of another cluster. One that
- * says nothing of its cluster is taken for this one's. */
-static enum weir_status base_foreign(struct wr_task_state *state,
-                                     struct weir_error *err)
-{
-    if (!state->cluster || !wr_rocks_exists(state->db_path)) {
-        return WEIR_OK;
-    }
-    char *path;
-    if (!state_path(state, ".cluster", &path)) {
-        return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", state->dir);
-    }
-    struct wr_buf text;
-    wr_buf_init(&text, CLUSTER_MAX);
-    enum weir_status s = wr_file_read(path, &text, err);
-    free(path);
-    if (s == WEIR_E_NOTFOUND) {
-        s = WEIR_OK;
-    } else if (s == WEIR_OK || s == WEIR_E_TOOBIG) {
-        const char *noted = s == WEIR_OK ? wr_buf_text(&text) : "";
-        state->cluster_noted = strcmp(noted, state->cluster) == 0;
-        s = WEIR_OK;
-        if (!state->cluster_noted) {
-            state->rebuilt.status = WEIR_E_INCOMPATIBLE;
-            weir_fail(&state->rebuilt, WEIR_E_INCOMPATIBLE,
-                      "%s was of cluster '%s' and is removed; its stores are "
-                      "rebuilt from their changelogs in cluster '%s'",
-                      state->db_path, noted, state->cluster);
-            s = wr_remove_all(state->db_path, err);
-        }
-    }
-    wr_buf_done(&text);
-    return s;
-}
-
-static enum weir_status base_open(struct wr_task_state *state,
-                                  bool rebuild_corrupt, struct weir_error *err)
-{
-    enum weir_status s = base_foreign(state, err);
-    if (s == WEIR_OK && wr_rocks_exists(state->db_path)) {
-        s = corrupt_noted(state, err);
-    }
-    if (s == WEIR_OK) {
-        s = wr_state_base_open(state, false, err);
-    }
-    if (s == WEIR_E_CORRUPT && rebuild_corrupt) {
-        state->rebuilt.status = s;
-        weir_fail(&state->rebuilt, s,
-                  "%s was damaged and is now rocksdb.corrupt beside it; its "
-                  "stores are rebuilt from their changelogs%s%s",
-                  state->db_path, err ? ": " : "", err ? err->text : "");
-        return base_aside(state, err);
-    }
-    if (s == WEIR_E_CORRUPT) {
-        return weir_fail_prefix(
-            err, s,
-            "state of task in %s is damaged (remove %s to rebuild it from the "
-            "changelog)",
-            state->dir, state->db_path);
-    }
-    return s;
-}
-
 static enum weir_status dir_open(struct wr_task_state *state, const char *dir,
                                  struct weir_error *err)
 {
     state->dir = strdup(dir);
     char *lock = NULL;
-    if (!state->dir || !state_path(state, "rocksdb", &state->db_path) ||
-        !state_path(state, ".lock", &lock)) {
+    if (!state->dir || !wr_state_path(state, "rocksdb", &state->db_path) ||
+        !wr_state_path(state, ".lock", &lock)) {
         free(lock);
         return weir_fail(err, WEIR_E_NOMEM, "%s: no memory", dir);
     }
@@ -318,7 +182,7 @@ enum weir_status wr_task_state_open(struct wr_store_env *env,
         based = based || state->stores[i].based;
     }
     if (s == WEIR_OK && based) {
-        s = base_open(state, spec->rebuild_corrupt, &why);
+        s = wr_state_base_plan(state, spec->rebuild_corrupt, &why);
     }
     if (s != WEIR_OK) {
         wr_task_state_close(state, false);

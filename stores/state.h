@@ -147,11 +147,6 @@ struct wr_task_state {
 
 /* ---- state.c ------------------------------------------------------------- */
 
-/** Notes on disk which cluster has the changelogs of the base that is made or
- * kept; does nothing when that is noted already or not known. Errors: as
- * wr_file_replace. */
-WEIR_MUST_CHECK enum weir_status
-wr_state_cluster_note(struct wr_task_state *state, struct weir_error *err);
 /** Notes in the state why a store call failed, prefixed with the store's name;
  *  corruption is also marked on disk, so that the next open sees it. */
 enum weir_status wr_store_failed(struct weir_store *store,
@@ -219,10 +214,20 @@ void wr_down_run(struct wr_down *down);
 size_t wr_store_dirty_bytes(const struct weir_store *store);
 /** Bytes of the warm budget that a table may count on. */
 size_t wr_store_share(const struct weir_store *store);
-/** Opens the database of a state, if it is not open or `make` and it is not
- *  there, and reads the marks. */
+/* ---- base.c -------------------------------------------------------------- */
+
+/** The path of a name in the state's directory, given; false: no memory. */
+bool wr_state_path(const struct wr_task_state *state, const char *name,
+                   char **out);
+/** Begins with what the directory has, as base_plan.h decides; `rebuild` as
+ * rebuild_corrupt of store.h. Errors: WEIR_E_CORRUPT, WEIR_E_IO,
+ * WEIR_E_NOSPACE, WEIR_E_INCOMPATIBLE; then nothing in it has changed. */
+WEIR_MUST_CHECK enum weir_status wr_state_base_plan(struct wr_task_state *state,
+                                                    bool rebuild,
+                                                    struct weir_error *err);
+/** Opens the database of a state that is not open: a new one, or again the one
+ * that its stores know. Errors: also WEIR_E_CORRUPT when it is not that one. */
 WEIR_MUST_CHECK enum weir_status wr_state_base_open(struct wr_task_state *state,
-                                                    bool make,
                                                     struct weir_error *err);
 
 /* ---- env.c --------------------------------------------------------------- */

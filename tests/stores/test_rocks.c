@@ -22,9 +22,12 @@ static int setup(void **state)
     wr_test_dir_init(p.root);
     snprintf(p.path, sizeof(p.path), "%s/db", p.root);
     assert_ok(wr_rocks_env_new(1 << 20, 1 << 20, &p.env, &err), err);
-    assert_false(wr_rocks_exists(p.path));
+    bool there = true;
+    assert_ok(wr_rocks_look(p.path, &there, &err), err);
+    assert_false(there);
     assert_ok(wr_rocks_open(p.env, p.path, two, 3, &p.db, &err), err);
-    assert_true(wr_rocks_exists(p.path));
+    assert_ok(wr_rocks_look(p.path, &there, &err), err);
+    assert_true(there);
     *state = &p;
     return 0;
 }
