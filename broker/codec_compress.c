@@ -10,6 +10,11 @@
  *   16 -  blocks: i32 length, bare snappy of that length
  * and others write one bare block. Which one it is shows in the magic.
  *
+ * Gzip and lz4 are one member, one frame: Java's lz4 reader and librdkafka's
+ * gzip reader stop after the first and never see what follows it, so bytes
+ * after it are refused rather than stored where no reader gets them. Frames of
+ * zstd may follow one another: every reader goes on to the next.
+ *
  * Thread: any; each call makes its own contexts. */
 #include "broker/codec_compress.h"
 
@@ -64,10 +69,7 @@ static enum weir_status gzip_run(z_stream *z, struct wr_buf *out)
         int r = inflate(z, Z_NO_FLUSH);
         out->len -= z->avail_out;
         if (r == Z_STREAM_END) {
-            if (z->avail_in == 0) {
-                return WEIR_OK;
-            }
-            r = inflateReset(z); /* the next member */
+            return z->avail_in == 0 ? WEIR_OK : WEIR_E_CORRUPT;
         }
         if (r == Z_MEM_ERROR) {
             return WEIR_E_NOMEM;
@@ -206,8 +208,8 @@ static enum weir_status lz4_unpack(struct weir_bytes in, struct wr_buf *out)
     }
     enum weir_status status = WEIR_OK;
     size_t pos = 0;
-    size_t want = 1; /* 0: a frame is complete */
-    while (pos < in.len || want != 0) {
+    size_t want = 1; /* 0: the frame is complete */
+    while (want != 0) {
         size_t room;
         uint8_t *at = step_begin(out, &room);
         if (!at) {
@@ -231,6 +233,9 @@ static enum weir_status lz4_unpack(struct weir_bytes in, struct wr_buf *out)
         }
     }
     (void)LZ4F_freeDecompressionContext(ctx);
+    if (status == WEIR_OK && pos < in.len) {
+        status = WEIR_E_CORRUPT; /* bytes after the frame */
+    }
     return status;
 }
 

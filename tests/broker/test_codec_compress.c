@@ -62,6 +62,68 @@ static void a_cut_stream_is_never_taken_for_a_whole_one(void **state)
     }
 }
 
+/* What wr_unpack says of `in`, and that it gives `want` where it is content. */
+static enum weir_status unpacked(enum wr_codec codec, struct weir_bytes in,
+                                 struct weir_bytes want)
+{
+    struct wr_buf plain;
+    wr_buf_init(&plain, 100000);
+    enum weir_status status = wr_unpack(codec, in, &plain, NULL);
+    if (status == WEIR_OK) {
+        assert_true(wr_bytes_equal(wr_buf_view(&plain), want));
+    }
+    wr_buf_done(&plain);
+    return status;
+}
+
+/* Two streams in a row: zstd's are one text for every reader; the others have
+ * readers that stop after the first. */
+static void a_second_stream_is_accepted_where_every_reader_sees_it(void **state)
+{
+    (void)state;
+    static uint8_t bytes[8000];
+    struct weir_bytes both = sample(bytes, sizeof(bytes));
+    struct weir_bytes first = weir_bytes(bytes, 3000);
+    struct weir_bytes second = weir_bytes(bytes + 3000, sizeof(bytes) - 3000);
+    for (int codec = WR_CODEC_GZIP; codec <= WR_CODEC_ZSTD; codec++) {
+        struct wr_buf packed;
+        wr_buf_init(&packed, 100000);
+        assert_int_equal(wr_pack((enum wr_codec)codec, first, &packed),
+                         WEIR_OK);
+        size_t alone = packed.len;
+        assert_int_equal(wr_pack((enum wr_codec)codec, second, &packed),
+                         WEIR_OK);
+        assert_int_equal(unpacked((enum wr_codec)codec,
+                                  weir_bytes(packed.data, alone), first),
+                         WEIR_OK);
+        assert_int_equal(
+            unpacked((enum wr_codec)codec, wr_buf_view(&packed), both),
+            codec == WR_CODEC_ZSTD ? WEIR_OK : WEIR_E_CORRUPT);
+        wr_buf_done(&packed);
+    }
+}
+
+static void bytes_after_the_stream_are_refused(void **state)
+{
+    (void)state;
+    static uint8_t bytes[3000];
+    static const uint8_t rest[16] = {0};
+    struct weir_bytes in = sample(bytes, sizeof(bytes));
+    for (int codec = WR_CODEC_GZIP; codec <= WR_CODEC_ZSTD; codec++) {
+        for (size_t n = 1; n <= sizeof(rest); n++) {
+            struct wr_buf packed;
+            wr_buf_init(&packed, 100000);
+            assert_int_equal(wr_pack((enum wr_codec)codec, in, &packed),
+                             WEIR_OK);
+            wr_buf_put(&packed, rest, n);
+            enum weir_status status =
+                unpacked((enum wr_codec)codec, wr_buf_view(&packed), in);
+            assert_int_equal(status, WEIR_E_CORRUPT);
+            wr_buf_done(&packed);
+        }
+    }
+}
+
 static void an_unknown_codec_is_refused(void **state)
 {
     (void)state;
@@ -79,6 +141,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_codec_gives_back_what_it_got),
         cmocka_unit_test(a_cut_stream_is_never_taken_for_a_whole_one),
+        cmocka_unit_test(
+            a_second_stream_is_accepted_where_every_reader_sees_it),
+        cmocka_unit_test(bytes_after_the_stream_are_refused),
         cmocka_unit_test(an_unknown_codec_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
