@@ -94,7 +94,8 @@ struct wr_logs {
     struct wr_wal *wal;    /* NULL unless durability is sync */
     uint64_t salt;
     struct wr_helper *sync;       /* NULL unless durability is sync */
-    struct wr_helper *background; /* checkpoints, removals */
+    struct wr_helper *background; /* checkpoints */
+    struct wr_helper *removals;   /* files to be removed: nobody waits */
     struct wr_round *pending;     /* collects */
     struct wr_round *flying;      /* oldest with the sync thread, or NULL */
     struct wr_round *flying_last; /* newest of them */
@@ -263,7 +264,7 @@ void wr_logs_waiters_fail(struct wr_logs *logs, enum weir_status status);
 
 /** Begins a checkpoint in the background, unless one is under way. */
 void wr_logs_checkpoint_begin(struct wr_logs *logs);
-/** Takes finished jobs of the background thread. */
+/** Takes finished jobs of the two threads. */
 void wr_logs_checkpoint_poll(struct wr_logs *logs);
 /** Waits for what runs in the background and forgets its results: at the end.
  */
@@ -272,7 +273,8 @@ void wr_logs_background_drain(struct wr_logs *logs);
  *  Errors: WEIR_E_IO, WEIR_E_NOSPACE, WEIR_E_NOMEM. */
 WEIR_MUST_CHECK enum weir_status wr_logs_checkpoint_now(struct wr_logs *logs,
                                                         struct weir_error *err);
-/** Removes files or folders in the background. Takes the texts. */
+/** Removes files or folders on a thread of their own, so that no checkpoint
+ *  stands behind them. Takes the texts. */
 void wr_logs_remove_later(struct wr_logs *logs, char **paths_take,
                           size_t count);
 

@@ -10,8 +10,9 @@
  * files loop        recovery points take the high watermarks of the job
  *
  * A path that is gone was deleted meanwhile. The other job here is removing
- * files. A failed sync stops all appends; a full disk only puts the checkpoint
- * off. */
+ * files. It may take as long as a slow disk likes, and appends wait for the
+ * room that a checkpoint makes, so it has a thread of its own. A failed sync
+ * stops all appends; a full disk only puts the checkpoint off. */
 #include "broker/log_internal.h"
 
 #include "base/fs.h"
@@ -246,23 +247,32 @@ void wr_logs_checkpoint_poll(struct wr_logs *logs)
         }
         job_free(job);
     }
+    while ((done = wr_helper_take(logs->removals)) != NULL) {
+        job_free((struct wr_checkpoint_job *)done);
+    }
     if (logs->wal && !logs->checkpoint_put_off &&
         wr_wal_sealed(logs->wal, logs->wal_done, &seq)) {
         wr_logs_checkpoint_begin(logs);
     }
 }
 
-void wr_logs_background_drain(struct wr_logs *logs)
+static void drain(struct wr_helper *helper)
 {
     struct wr_helper_job *done;
-    if (!logs->background) {
+    if (!helper) {
         return;
     }
-    wr_helper_wait(logs->background);
-    while ((done = wr_helper_take(logs->background)) != NULL) {
+    wr_helper_wait(helper);
+    while ((done = wr_helper_take(helper)) != NULL) {
         job_free((struct wr_checkpoint_job *)done);
-        wr_helper_wait(logs->background);
+        wr_helper_wait(helper);
     }
+}
+
+void wr_logs_background_drain(struct wr_logs *logs)
+{
+    drain(logs->background);
+    drain(logs->removals);
     logs->checkpoint = NULL;
 }
 
@@ -298,6 +308,6 @@ void wr_logs_remove_later(struct wr_logs *logs, char **paths_take, size_t count)
     }
     free(paths_take);
     if (job) {
-        wr_helper_submit(logs->background, &job->job);
+        wr_helper_submit(logs->removals, &job->job);
     }
 }

@@ -601,8 +601,11 @@ enum weir_status wr_logs_sync_start(struct wr_logs *logs,
     }
     (void)pthread_mutex_init(&logs->wakeup->lock, NULL);
     (void)pthread_cond_init(&logs->wakeup->cond, NULL);
-    return wr_helper_start("weir-keep", wr_logs_wake, logs, &logs->background,
-                           err);
+    enum weir_status status = wr_helper_start("weir-keep", wr_logs_wake, logs,
+                                              &logs->background, err);
+    return status == WEIR_OK ? wr_helper_start("weir-remove", wr_logs_wake,
+                                               logs, &logs->removals, err)
+                             : status;
 }
 
 void wr_logs_sync_stop(struct wr_logs *logs)
@@ -613,8 +616,10 @@ void wr_logs_sync_stop(struct wr_logs *logs)
     wr_helper_stop(logs->sync);
     wr_logs_background_drain(logs);
     wr_helper_stop(logs->background);
+    wr_helper_stop(logs->removals);
     logs->sync = NULL;
     logs->background = NULL;
+    logs->removals = NULL;
     wr_wal_close(logs->wal);
     logs->wal = NULL;
     round_free(logs->pending);

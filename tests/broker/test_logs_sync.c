@@ -2,7 +2,7 @@
  *
  * Rounds of appends on a disk that takes its time. The disk is a gate: while it
  * is shut, fdatasync of this program waits, and everything that was appended
- * waits behind it. */
+ * waits behind it. Removals of files have a gate of their own. */
 #include "broker/log_internal.h"
 #include "tests/broker/log_fixture.h"
 #include "tests/harness/weir_test.h"
@@ -19,6 +19,7 @@
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
 static bool gate_shut;
+static bool removals_shut;
 static int gate_errno; /* what the next sync fails with, once; 0: none */
 
 /* In place of the C library's, for the whole program. */
@@ -36,6 +37,25 @@ int fdatasync(int fildes)
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fildes);
+}
+
+/* Likewise; a folder is removed name by name. */
+int unlinkat(int fd, const char *name, int flag)
+{
+    pthread_mutex_lock(&gate_lock);
+    while (removals_shut) {
+        pthread_cond_wait(&gate_opens, &gate_lock);
+    }
+    pthread_mutex_unlock(&gate_lock);
+    return (int)syscall(SYS_unlinkat, fd, name, flag);
+}
+
+static void removals_set(bool shut)
+{
+    pthread_mutex_lock(&gate_lock);
+    removals_shut = shut;
+    pthread_cond_broadcast(&gate_opens);
+    pthread_mutex_unlock(&gate_lock);
 }
 
 static void gate_set(bool shut)
@@ -69,6 +89,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     gate_set(false);
+    removals_set(false);
     test_logs_close(f->logs);
     test_dir_remove(f->dir);
     free(f);
@@ -225,6 +246,26 @@ static void nothing_behind_a_failed_round_is_acknowledged(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* More than the write-ahead log holds: each round needs the room that a
+ * checkpoint makes. */
+static void no_producer_waits_for_the_removal_of_a_topic(void **state)
+{
+    struct fixture *f = *state;
+    struct wr_logs_stats stats;
+    put(test_log(f->logs, "gone", 0), 100);
+    test_sync(f->logs);
+    removals_set(true);
+    assert_int_equal(
+        wr_logs_delete(f->logs, test_log(f->logs, "gone", 0), NULL), WEIR_OK);
+    for (int i = 0; i < 200; i++) { /* 6 MB; the shared log has 2 of 1 MiB */
+        put(f->log, 30000);
+        test_sync(f->logs);
+    }
+    wr_logs_stats(f->logs, &stats);
+    assert_true(stats.checkpoints > 0);
+    assert_int_equal(wr_log_high_watermark(f->log), 200);
+}
+
 int main(void)
 {
     wr_log_configure(WR_ERROR, WR_LOG_LOGFMT);
@@ -234,6 +275,7 @@ int main(void)
         TEST(who_comes_while_much_waits_gets_room_in_turn),
         TEST(who_waits_for_room_learns_of_the_end),
         TEST(nothing_behind_a_failed_round_is_acknowledged),
+        TEST(no_producer_waits_for_the_removal_of_a_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
