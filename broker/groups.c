@@ -397,28 +397,36 @@ void wr_groups_end_txn(struct wr_groups *groups, int32_t partition,
 /* ---- expiry, deleted topics ---------------------------------------------- */
 
 /* Kafka's rules: a group without members keeps its positions for a while after
- * it became empty; one with members keeps those of subscribed topics; one that
- * never had members counts from each commit. */
+ * it became empty; one that never had members counts from each commit; one with
+ * members keeps those of subscribed topics, and all of them unless it is a
+ * stable group of consumers: who else can say what is still in use? */
+static bool is_in_use(const struct wr_group *group, struct weir_bytes topic)
+{
+    if (group->state == WR_GROUP_EMPTY) {
+        return false;
+    }
+    return group->state != WR_GROUP_STABLE ||
+           !wr_bytes_equal_text(group->protocol_type, "consumer") ||
+           wr_group_subscribes(group, topic);
+}
+
 static bool is_expired(const struct wr_groups *groups,
                        const struct wr_group_entry *entry,
                        const struct wr_offset *position, int64_t wall_ms)
 {
+    const struct wr_group *group = entry->group;
     if (wr_offsets_unstable(&entry->offsets, position->topic,
-                            position->partition)) {
+                            position->partition) ||
+        is_in_use(group, position->topic)) {
         return false;
     }
     if (position->expire_ms >= 0) {
         return position->expire_ms <= wall_ms;
     }
     int64_t since_ms = position->commit_ms;
-    if (entry->group->state == WR_GROUP_EMPTY) {
-        if (entry->group->protocol_type.len > 0 &&
-            entry->empty_since_ms > since_ms) {
-            since_ms = entry->empty_since_ms;
-        }
-    } else if (entry->group->state != WR_GROUP_STABLE ||
-               wr_group_subscribes(entry->group, position->topic)) {
-        return false;
+    if (group->state == WR_GROUP_EMPTY && group->protocol_type.len > 0 &&
+        entry->empty_since_ms > since_ms) {
+        since_ms = entry->empty_since_ms;
     }
     return wall_ms - since_ms >= groups->retention_ms;
 }
@@ -446,15 +454,19 @@ static bool expire_entry(struct wr_groups *groups, struct wr_group_entry *entry,
            wr_groups_delete(groups, entry) == WR_ERR_NONE;
 }
 
-static void expire_all(void *arg)
+void wr_groups_expire(struct wr_groups *groups, int64_t wall_ms)
 {
-    struct wr_groups *groups = arg;
-    int64_t wall_ms = wr_loop_wall_ms(groups->broker->loop);
     size_t cursor = 0;
     struct wr_group_entry *entry;
     while (wr_groups_next(groups, &cursor, &entry)) {
         (void)expire_entry(groups, entry, wall_ms);
     }
+}
+
+static void expire_all(void *arg)
+{
+    struct wr_groups *groups = arg;
+    wr_groups_expire(groups, wr_loop_wall_ms(groups->broker->loop));
     if (wr_loop_timer_start(groups->broker->loop, &groups->expiry_timer,
                             EXPIRY_EVERY_MS) != WEIR_OK) {
         wr_log(WR_ERROR, "broker", "group-timer", "reason=\"out of memory\"");

@@ -78,6 +78,11 @@ int16_t wr_groups_forget_offset(struct wr_groups *groups,
 int16_t wr_groups_delete(struct wr_groups *groups,
                          struct wr_group_entry *entry);
 
+/** Forgets the positions that nobody has used for offsets.retention.minutes,
+ * and empty groups that are left without any. wall_ms: wall clock. The broker
+ * does it every ten minutes. */
+void wr_groups_expire(struct wr_groups *groups, int64_t wall_ms);
+
 /** A marker of the producer was appended to that partition of
  *  __consumer_offsets: its pending positions become the groups' or go away. */
 void wr_groups_end_txn(struct wr_groups *groups, int32_t partition,

@@ -34,19 +34,24 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void start(struct test_broker *t)
+static void open_broker(struct test_broker *t)
 {
     struct weir_error err = {.text = ""};
     if (wr_broker_open(t->options, &t->broker, &err) != WEIR_OK) {
         fail_msg("broker does not start: %s", err.text);
     }
+    t->thread = NULL;
+}
+
+static void run(struct test_broker *t)
+{
     t->thread = calloc(1, sizeof(*t->thread));
     assert_non_null(t->thread);
     t->thread->broker = t->broker;
     assert_int_equal(pthread_create(&t->thread->id, NULL, serve, t->thread), 0);
 }
 
-void test_broker_start(struct test_broker *t, const char *const *pairs)
+void test_broker_open(struct test_broker *t, const char *const *pairs)
 {
     struct weir_error err = {.text = ""};
     wr_log_level_now = WR_ERROR;
@@ -64,21 +69,33 @@ void test_broker_start(struct test_broker *t, const char *const *pairs)
             fail_msg("%s", err.text);
         }
     }
-    start(t);
+    open_broker(t);
+}
+
+void test_broker_start(struct test_broker *t, const char *const *pairs)
+{
+    test_broker_open(t, pairs);
+    run(t);
 }
 
 static void stop(struct test_broker *t)
 {
-    wr_broker_stop(t->broker);
-    pthread_join(t->thread->id, NULL);
-    free(t->thread);
+    if (t->thread) {
+        wr_broker_stop(t->broker);
+        pthread_join(t->thread->id, NULL);
+        free(t->thread);
+    }
     wr_broker_close(t->broker);
 }
 
 void test_broker_restart(struct test_broker *t)
 {
+    bool runs = t->thread != NULL;
     stop(t);
-    start(t);
+    open_broker(t);
+    if (runs) {
+        run(t);
+    }
 }
 
 void test_broker_stop(struct test_broker *t)

@@ -13,12 +13,16 @@ struct test_broker {
     char dir[64]; /* its folder, removed at the end */
     struct wr_options *options;
     struct wr_broker *broker;
-    struct test_broker_thread *thread;
+    struct test_broker_thread *thread; /* NULL: it is only open */
 };
 
 /** Sets options before the start: pairs "name=value", ended by NULL. */
 void test_broker_start(struct test_broker *t, const char *const *pairs);
-/** Stops it and starts it again on its folder. */
+/** The same without its thread: it serves nobody, and the test's own thread may
+ *  use what is in it. */
+void test_broker_open(struct test_broker *t, const char *const *pairs);
+/** Stops it and starts it again on its folder; what was only open is only
+ *  opened. */
 void test_broker_restart(struct test_broker *t);
 void test_broker_stop(struct test_broker *t);
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The coordinator across restarts: groups, positions and what was pending. */
+#include "broker/broker.h"
+#include "broker/groups.h"
+#include "broker/topics.h"
+
 #include "tests/broker/served.h"
 
 static int start(void **state)
@@ -133,6 +137,60 @@ static void positions_go_with_their_topic(void **state)
     assert_int_equal(committed("fate", true), -1);
 }
 
+/* ---- in a broker that only is open --------------------------------------- */
+
+static void store(struct wr_groups *groups, struct wr_group_entry *entry,
+                  int64_t producer_id, struct wr_offset *position)
+{
+    struct wr_offset_commit commit = {.offsets = position,
+                                      .count = 1,
+                                      .producer_id = producer_id,
+                                      .producer_epoch = 0};
+    position->topic = weir_text("t");
+    position->leader_epoch = -1;
+    position->metadata = weir_text("");
+    assert_int_equal(wr_groups_commit(groups, entry, &commit), 0);
+}
+
+/* A position that nothing keeps is a day old; how many survive the rules. */
+static size_t kept_a_day(enum wr_group_state state, const char *type,
+                         int64_t expire_ms)
+{
+    struct test_broker still;
+    struct wr_group_entry *entry = NULL;
+    struct wr_offset position = {.expire_ms = expire_ms, .commit_ms = 0};
+    test_broker_open(&still,
+                     (const char *[]){"offsets.retention.minutes=1440",
+                                      "offsets.topic.num.partitions=1", NULL});
+    struct wr_groups *groups = still.broker->groups;
+    assert_int_equal(wr_groups_make(groups, weir_text("g"), &entry), WEIR_OK);
+    store(groups, entry, -1, &position);
+    entry->group->state = state;
+    entry->group->protocol_type = weir_text(type);
+    entry->empty_since_ms = 0;
+    wr_groups_expire(groups, (int64_t)24 * 60 * 60 * 1000);
+    entry = wr_groups_find(groups, weir_text("g"));
+    size_t kept = entry ? entry->offsets.count : 0;
+    if (entry) {
+        entry->group->protocol_type = WEIR_NULL;
+    }
+    test_broker_stop(&still);
+    return kept;
+}
+
+static void only_what_is_known_to_be_unused_expires(void **state)
+{
+    (void)state;
+    assert_int_equal(kept_a_day(WR_GROUP_STABLE, "connect", -1), 1);
+    assert_int_equal(kept_a_day(WR_GROUP_STABLE, "connect", 5), 1);
+    assert_int_equal(kept_a_day(WR_GROUP_PREPARING, "consumer", -1), 1);
+    assert_int_equal(kept_a_day(WR_GROUP_PREPARING, "consumer", 5), 1);
+    /* a group of consumers that subscribe to something else */
+    assert_int_equal(kept_a_day(WR_GROUP_STABLE, "consumer", -1), 0);
+    assert_int_equal(kept_a_day(WR_GROUP_STABLE, "", -1), 1);
+    assert_int_equal(kept_a_day(WR_GROUP_COMPLETING, "connect", -1), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +198,7 @@ int main(void)
         cmocka_unit_test(positions_are_there_after_a_restart),
         cmocka_unit_test(pending_positions_stay_pending_across_a_restart),
         cmocka_unit_test(positions_go_with_their_topic),
+        cmocka_unit_test(only_what_is_known_to_be_unused_expires),
     };
     return cmocka_run_group_tests(tests, start, served_stop);
 }
