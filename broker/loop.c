@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define EVENTS_PER_TICK 256
+#define LATE_MS         50 /* of a timer: then sockets are read before it */
 #define TIMERS_MAX      ((size_t)1 << 20)
 
 struct wr_loop {
@@ -33,6 +34,7 @@ struct wr_loop {
     struct wr_loop_work *posted_head; /* in order of posting */
     struct wr_loop_work **posted_tail;
     struct wr_tick_hook *hooks; /* in the order added */
+    size_t watch_count;         /* file descriptors watched */
     struct epoll_event events[EVENTS_PER_TICK];
     int event_count; /* of this tick; those of unwatched fds are nulled */
 };
@@ -246,6 +248,7 @@ enum weir_status wr_loop_watch(struct wr_loop *loop, struct wr_watch *watch,
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) < 0) {
         return weir_fail(err, WEIR_E_IO, "epoll_ctl: %s", strerror(errno));
     }
+    loop->watch_count++;
     return WEIR_OK;
 }
 
@@ -262,6 +265,7 @@ void wr_loop_watch_change(struct wr_loop *loop, struct wr_watch *watch,
 void wr_loop_unwatch(struct wr_loop *loop, struct wr_watch *watch)
 {
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    loop->watch_count -= loop->watch_count > 0;
     for (int i = 0; i < loop->event_count; i++) {
         if (loop->events[i].data.ptr == watch) {
             loop->events[i].data.ptr = NULL;
@@ -284,14 +288,16 @@ static int wait_for(const struct wr_loop *loop, int wait_ms)
     return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-enum weir_status wr_loop_tick(struct wr_loop *loop, int wait_ms,
-                              struct weir_error *err)
+/* One round of reading; *out_more: the wait was cut short, or there may be more
+ * than one round takes. */
+static enum weir_status read_ready(struct wr_loop *loop, int wait_ms,
+                                   bool *out_more, struct weir_error *err)
 {
-    int n = epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TICK,
-                       wait_for(loop, wait_ms));
+    int n = epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TICK, wait_ms);
     if (n < 0 && errno != EINTR) {
         return weir_fail(err, WEIR_E_IO, "epoll_wait: %s", strerror(errno));
     }
+    *out_more = n != 0;
     loop->event_count = n < 0 ? 0 : n;
     loop->now_ms = wr_mono_ms();
     loop->wall_ms = wr_wall_ms();
@@ -309,6 +315,40 @@ enum weir_status wr_loop_tick(struct wr_loop *loop, int wait_ms,
         uint64_t count;
         ssize_t got = read(loop->wake_fd, &count, sizeof(count));
         (void)got;
+    }
+    return WEIR_OK;
+}
+
+static bool is_late(const struct wr_loop *loop)
+{
+    return loop->heap_count > 0 &&
+           loop->now_ms - loop->heap[0]->due_ms >= LATE_MS;
+}
+
+/* The process was stopped, or a turn took long. What peers sent meanwhile lies
+ * in the sockets and may be what a timer waits for, so it is read first: each
+ * socket once, new connections twice. */
+static enum weir_status catch_up(struct wr_loop *loop, bool more,
+                                 struct weir_error *err)
+{
+    enum weir_status s = WEIR_OK;
+    size_t rounds = loop->watch_count / EVENTS_PER_TICK + 2;
+    for (; s == WEIR_OK && more && rounds > 0 && is_late(loop); rounds--) {
+        s = read_ready(loop, 0, &more, err);
+    }
+    return s;
+}
+
+enum weir_status wr_loop_tick(struct wr_loop *loop, int wait_ms,
+                              struct weir_error *err)
+{
+    bool more = false;
+    enum weir_status s = read_ready(loop, wait_for(loop, wait_ms), &more, err);
+    if (s == WEIR_OK) {
+        s = catch_up(loop, more, err);
+    }
+    if (s != WEIR_OK) {
+        return s;
     }
     fire_timers(loop);
     run_posted(loop);

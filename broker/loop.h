@@ -3,7 +3,8 @@
  * The broker's one event loop. A turn of it, called a tick, is always:
  *
  *   wait for sockets, timers or posted work
- *   -> ready sockets are read and their requests handled
+ *   -> ready sockets are read and their requests handled; all of them, when a
+ *      timer is late: what it waits for may lie in one
  *   -> due timers fire, posted work runs
  *   -> end-of-tick hooks, in the order they were added: storage syncs what the
  *      tick appended (group commit) and answers who waited for it

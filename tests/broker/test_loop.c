@@ -5,8 +5,11 @@
 #include "tests/harness/weir_test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static char trace[256]; /* what happened, in order */
@@ -252,6 +255,110 @@ static void an_unwatched_descriptor_hears_nothing_more(void **state)
     }
 }
 
+#define PEERS 600 /* more than the loop takes at once */
+
+/* Peers that send while the loop is late, and a timer that counts them. */
+struct late {
+    struct wr_loop *loop;
+    struct wr_watch slow;         /* holds the loop up */
+    struct wr_watch peers[PEERS]; /* readable when that is over */
+    struct wr_timer timer;
+    int heard;   /* peers that were read */
+    int counted; /* of them when the timer fired; -1: it has not */
+};
+static struct late late;
+
+static void hear(void *arg, uint32_t events)
+{
+    (void)events;
+    struct wr_watch *watch = arg;
+    uint64_t value;
+    assert_int_equal(read(watch->fd, &value, sizeof(value)), sizeof(value));
+    late.heard++;
+}
+
+static void hold_up(void)
+{
+    uint64_t one = 1;
+    while (wr_mono_ms() < late.timer.due_ms + 1000) {
+    }
+    for (int i = 0; i < PEERS; i++) {
+        ssize_t n = write(late.peers[i].fd, &one, sizeof(one));
+        (void)n;
+    }
+}
+
+static void hear_slowly(void *arg, uint32_t events)
+{
+    hear(arg, events);
+    late.heard = 0;
+    hold_up();
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    hold_up();
+}
+
+static void count_heard(void *arg)
+{
+    (void)arg;
+    late.counted = late.heard;
+}
+
+static void watch_new(struct wr_watch *watch,
+                      void (*ready)(void *arg, uint32_t events))
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(fd >= 0);
+    *watch = (struct wr_watch){fd, EPOLLIN, ready, watch};
+    assert_int_equal(wr_loop_watch(late.loop, watch, NULL), WEIR_OK);
+}
+
+static void late_begin(struct wr_loop *loop, int64_t delay_ms)
+{
+    late = (struct late){.loop = loop, .counted = -1};
+    late.timer.fire = count_heard;
+    watch_new(&late.slow, hear_slowly);
+    for (int i = 0; i < PEERS; i++) {
+        watch_new(&late.peers[i], hear);
+    }
+    assert_int_equal(wr_loop_timer_start(loop, &late.timer, delay_ms), WEIR_OK);
+}
+
+static void late_end(void)
+{
+    while (late.counted < 0) {
+        tick(late.loop, 100);
+    }
+    assert_int_equal(late.counted, PEERS);
+    close(late.slow.fd);
+    for (int i = 0; i < PEERS; i++) {
+        close(late.peers[i].fd);
+    }
+}
+
+static void
+what_came_during_a_long_turn_is_read_before_late_timers(void **state)
+{
+    late_begin(*state, 1000);
+    uint64_t one = 1;
+    assert_int_equal(write(late.slow.fd, &one, sizeof(one)), sizeof(one));
+    late_end();
+}
+
+/* As a process that is stopped and goes on: its wait is cut short. */
+static void what_came_while_stopped_is_read_before_late_timers(void **state)
+{
+    late_begin(*state, 1000);
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval soon = {.it_value = {.tv_usec = 10000}};
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    late_end();
+}
+
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -265,6 +372,8 @@ int main(void)
         LOOP_TEST(work_posted_by_threads_all_runs),
         LOOP_TEST(stop_ends_a_loop_that_sleeps),
         LOOP_TEST(an_unwatched_descriptor_hears_nothing_more),
+        LOOP_TEST(what_came_during_a_long_turn_is_read_before_late_timers),
+        LOOP_TEST(what_came_while_stopped_is_read_before_late_timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
