@@ -178,8 +178,10 @@ static enum weir_status advertise(struct wr_broker *broker,
         return weir_fail_prefix(err, s, "%s",
                                 own ? "listen" : "advertised.listener");
     }
-    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
-        strcmp(host, "::") == 0) { /* every address: name the machine */
+    if (own && host[0] == '\0') {
+        snprintf(host, sizeof(host), "%s", WR_HOST_STANDARD);
+    } else if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
+               strcmp(host, "::") == 0) { /* every address: name the machine */
         if (gethostname(host, sizeof(host)) != 0) {
             snprintf(host, sizeof(host), "localhost");
         }

@@ -17,7 +17,8 @@ const struct wr_option wr_broker_options[] = {
     {"data.dir", WR_OPT_TEXT, NULL, 0, 0, NULL,
      "Folder that holds everything; made when missing."},
     {"listen", WR_OPT_TEXT, "127.0.0.1:9092", 0, 0, NULL,
-     "HOST:PORT to accept clients on; port 0 takes any free one."},
+     "HOST:PORT to accept clients on. Port 0 takes any free one; without HOST "
+     "it is 127.0.0.1, and 0.0.0.0 is every address of the machine."},
     {"advertised.listener", WR_OPT_TEXT, NULL, 0, 0, NULL,
      "HOST:PORT that clients are told to connect to; as `listen` if not set."},
 

@@ -76,7 +76,8 @@ static enum weir_status resolve(const char *listen_at, struct addrinfo **out,
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    int rc = getaddrinfo(host[0] ? host : NULL, port_text, &hints, out);
+    int rc =
+        getaddrinfo(host[0] ? host : WR_HOST_STANDARD, port_text, &hints, out);
     if (rc != 0) {
         return weir_fail(err, WEIR_E_CONFIG,
                          "cannot listen on %s: host \"%s\": %s", listen_at,

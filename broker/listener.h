@@ -71,6 +71,8 @@ void wr_listener_adopt(struct wr_listener *listener,
  *  *out_dropped is how many were left out before it. */
 bool wr_listener_may_log(struct wr_listener *listener, int64_t *out_dropped);
 
+/** What is listened on where no host is said. */
+#define WR_HOST_STANDARD "127.0.0.1"
 /** Splits "host:port" or "[v6]:port". Errors: WEIR_E_CONFIG. */
 WEIR_MUST_CHECK enum weir_status wr_address_split(const char *text, char *host,
                                                   size_t host_size,

@@ -2,10 +2,13 @@
 #include "broker/listener.h"
 
 #include "base/clock.h"
+#include "broker/broker.h"
 #include "tests/broker/client.h"
 #include "tests/harness/weir_test.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 static void addresses_are_split_or_refused(void **state)
@@ -35,6 +38,23 @@ static void addresses_are_split_or_refused(void **state)
             WEIR_E_CONFIG);
         assert_non_null(strstr(err.text, bad[i]));
     }
+}
+
+static void without_a_host_only_this_machine_is_served(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"listen=:0", NULL};
+    struct test_broker broker;
+    struct sockaddr_in at = {0};
+    socklen_t len = sizeof(at);
+    test_broker_start(&broker, options);
+    assert_int_equal(getsockname(broker.broker->listener->watch.fd,
+                                 (struct sockaddr *)&at, &len),
+                     0);
+    assert_int_equal(at.sin_family, AF_INET);
+    assert_int_equal(ntohl(at.sin_addr.s_addr), INADDR_LOOPBACK);
+    assert_string_equal(broker.broker->advertised_host, "127.0.0.1");
+    test_broker_stop(&broker);
 }
 
 static void ask(struct test_client *c)
@@ -122,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_split_or_refused),
+        cmocka_unit_test(without_a_host_only_this_machine_is_served),
         cmocka_unit_test(connections_beyond_the_limit_are_refused),
         cmocka_unit_test(a_silent_connection_is_closed),
         cmocka_unit_test(a_port_in_use_is_said_so),
