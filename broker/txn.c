@@ -208,7 +208,7 @@ static int16_t decide(struct wr_txn *txn, bool commit, bool fence,
     struct before before = before_of(txn);
     txn->state = commit ? WR_TXN_PREPARE_COMMIT : WR_TXN_PREPARE_ABORT;
     if (fence) {
-        txn->epoch++;
+        txn->epoch = (int16_t)(txn->epoch + (txn->epoch < INT16_MAX ? 1 : 0));
         txn->last_epoch = -1;
     }
     int16_t error = persist(txn, &before, now_ms);
@@ -220,10 +220,11 @@ static int16_t decide(struct wr_txn *txn, bool commit, bool fence,
 
 /* ---- init ---------------------------------------------------------------- */
 
-/* The last epochs are kept back: one to fence with, one never used. */
+/* The last epoch that a producer may have; the one after it is kept back, to
+ * fence with. Below 0: a log in which it has been counted beyond the end. */
 static bool is_exhausted(int16_t epoch)
 {
-    return epoch >= INT16_MAX - 1;
+    return epoch >= INT16_MAX - 1 || epoch < 0;
 }
 
 /* KIP-360: whether the caller's producer id can be ours at all. */
@@ -243,7 +244,7 @@ static int16_t take_new_id(struct wr_txn *txn, const struct wr_txn_init *init)
         return WR_ERR_COORDINATOR_NOT_AVAILABLE;
     }
     txn->last_producer_id = txn->producer_id;
-    txn->last_epoch = init->producer_id >= 0 ? txn->epoch : -1;
+    txn->last_epoch = init->producer_id >= 0 ? init->epoch : -1;
     txn->producer_id = fresh;
     txn->epoch = 0;
     return WR_ERR_NONE;
@@ -259,6 +260,9 @@ static int16_t take_epoch(struct wr_txn *txn, const struct wr_txn_init *init)
     }
     if (is_exhausted(txn->epoch) && (!named || init->epoch == txn->epoch)) {
         return take_new_id(txn, init);
+    }
+    if (txn->epoch == INT16_MAX && init->epoch == txn->last_epoch) {
+        return take_new_id(txn, init); /* this epoch is nobody's */
     }
     if (!named) {
         txn->last_epoch = -1;

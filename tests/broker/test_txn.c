@@ -296,6 +296,60 @@ static void deleted_topic_leaves_the_transaction(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* An epoch up to which nobody wants to count. */
+static void last_epoch_for_a_producer(struct fixture *f)
+{
+    struct wr_txn_init fresh = {60000, -1, -1};
+    assert_int_equal(wr_txn_init_producer(f->txn, &fresh, 1), 0);
+    f->txn->epoch = INT16_MAX - 1;
+}
+
+static void open_one(struct fixture *f)
+{
+    struct wr_txn_caller caller = {f->txn->producer_id, f->txn->epoch};
+    struct wr_txn_partition t = {weir_text("t"), 0};
+    assert_int_equal(wr_txn_add(f->txn, &caller, &t, 1, 10), 0);
+}
+
+static void who_has_the_last_epoch_begins_anew_with_another_id(void **state)
+{
+    struct fixture *f = *state;
+    last_epoch_for_a_producer(f);
+    open_one(f);
+    struct wr_txn_init named = {60000, f->txn->producer_id, f->txn->epoch};
+    assert_int_equal(wr_txn_init_producer(f->txn, &named, 20), 0);
+    assert_int_equal(f->txn->producer_id, 101);
+    assert_int_equal(f->txn->epoch, 0);
+    /* the same call again gets the same answer */
+    assert_int_equal(wr_txn_init_producer(f->txn, &named, 21), 0);
+    assert_int_equal(f->txn->producer_id, 101);
+    assert_int_equal(f->txn->epoch, 0);
+    open_one(f);
+    wr_txn_tick(f->txn, 10 + 60000);
+    assert_int_equal(f->txn->state, WR_TXN_COMPLETE_ABORT);
+    assert_int_equal(f->txn->epoch, 1);
+}
+
+static void no_epoch_is_counted_beyond_the_last(void **state)
+{
+    struct fixture *f = *state;
+    last_epoch_for_a_producer(f);
+    for (int round = 0; round < 2; round++) {
+        open_one(f);
+        wr_txn_tick(f->txn, 100000 * (round + 1));
+        assert_int_equal(f->txn->state, WR_TXN_COMPLETE_ABORT);
+        assert_int_equal(f->txn->epoch, INT16_MAX);
+    }
+    struct wr_txn_init fresh = {60000, -1, -1};
+    assert_int_equal(wr_txn_init_producer(f->txn, &fresh, 70000), 0);
+    assert_int_equal(f->txn->producer_id, 101);
+    assert_int_equal(f->txn->epoch, 0);
+    f->txn->epoch = INT16_MIN; /* as a log may have it */
+    assert_int_equal(wr_txn_init_producer(f->txn, &fresh, 70001), 0);
+    assert_int_equal(f->txn->producer_id, 102);
+    assert_int_equal(f->txn->epoch, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +362,8 @@ int main(void)
         TEST(used_up_epochs_lead_to_a_new_producer_id),
         TEST(decision_found_at_start_is_carried_out),
         TEST(deleted_topic_leaves_the_transaction),
+        TEST(who_has_the_last_epoch_begins_anew_with_another_id),
+        TEST(no_epoch_is_counted_beyond_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
