@@ -103,35 +103,32 @@ void wr_handle_offset_for_leader_epoch(struct wr_request *request)
 
 typedef struct wr_describe_log_dirs_response_topic dir_topic;
 
-static bool is_asked(const struct wr_describe_log_dirs_request_topic *asked,
-                     int32_t index)
+static void dir_partition(const struct wr_topic *topic, int32_t index,
+                          dir_topic *out)
 {
-    for (int32_t i = 0; asked && i < asked->partitions_count; i++) {
-        if (asked->partitions[i] == index) {
-            return true;
-        }
+    if (index >= 0 && index < topic->partition_count) {
+        struct wr_describe_log_dirs_response_partition *p =
+            &out->partitions[out->partitions_count++];
+        p->index = index;
+        p->partition_size = wr_log_size(topic->logs[index]);
     }
-    return asked == NULL;
 }
 
-/* asked is NULL for all partitions. */
+/* asked is NULL for all partitions. One that is asked for twice is shown twice:
+ * the work is then that of reading the request, however long it is. */
 static bool dir_add(struct wr_request *request, const struct wr_topic *topic,
                     const struct wr_describe_log_dirs_request_topic *asked,
                     dir_topic *out)
 {
+    int32_t n = asked ? asked->partitions_count : topic->partition_count;
     out->name = weir_text(topic->name);
-    out->partitions = wr_request_take(request, (size_t)topic->partition_count,
-                                      sizeof(*out->partitions));
+    out->partitions =
+        wr_request_take(request, (size_t)n, sizeof(*out->partitions));
     if (!out->partitions) {
         return false;
     }
-    for (int32_t i = 0; i < topic->partition_count; i++) {
-        if (is_asked(asked, i)) {
-            struct wr_describe_log_dirs_response_partition *p =
-                &out->partitions[out->partitions_count++];
-            p->index = i;
-            p->partition_size = wr_log_size(topic->logs[i]);
-        }
+    for (int32_t i = 0; i < n; i++) {
+        dir_partition(topic, asked ? asked->partitions[i] : i, out);
     }
     return true;
 }

@@ -7,6 +7,8 @@
 #include "tests/broker/client.h"
 #include "tests/harness/weir_test.h"
 
+#include <stdlib.h>
+
 #define RECORDS 10
 
 static struct test_broker broker;
@@ -150,6 +152,30 @@ static void the_folder_says_how_much_it_holds(void **state)
     assert_true(r.log_dirs[0].topics[0].partitions[0].partition_size > 0);
 }
 
+/* So the work is that of reading the request, whatever it repeats. */
+static void each_partition_asked_for_is_shown_as_often_as_asked(void **state)
+{
+    (void)state;
+    enum { ASKED = 200000 };
+    struct wr_describe_log_dirs_request q;
+    struct wr_describe_log_dirs_response r;
+    int32_t *asked = calloc(ASKED, sizeof(*asked));
+    assert_non_null(asked);
+    asked[1] = 1;
+    asked[2] = 2; /* these two are not there */
+    asked[3] = -1;
+    struct wr_describe_log_dirs_request_topic t = {
+        .name = weir_text("t"), .partitions = asked, .partitions_count = ASKED};
+    wr_describe_log_dirs_request_init(&q);
+    q.topics = &t;
+    q.topics_count = 1;
+    test_client_call(&client, WR_API_DESCRIBE_LOG_DIRS, 4, &q, &r);
+    assert_int_equal(r.log_dirs[0].topics[0].partitions_count, ASKED - 2);
+    assert_int_equal(r.log_dirs[0].topics[0].partitions[1].index, 1);
+    assert_int_equal(r.log_dirs[0].topics[0].partitions[2].index, 0);
+    free(asked);
+}
+
 static void producers_are_listed_with_their_last_sequence(void **state)
 {
     (void)state;
@@ -178,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_epoch_ends_where_the_log_does),
         cmocka_unit_test(the_folder_says_how_much_it_holds),
+        cmocka_unit_test(each_partition_asked_for_is_shown_as_often_as_asked),
         cmocka_unit_test(producers_are_listed_with_their_last_sequence),
         cmocka_unit_test(records_are_deleted_up_to_an_offset),
     };
