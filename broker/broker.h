@@ -16,6 +16,9 @@ struct wr_logs;     /* logs.h: all partitions' logs; holds the folder's lock */
 struct wr_groups;   /* handle_group.c: coordinator of groups and offsets */
 struct wr_txns;     /* handle_txn.c: coordinator of transactions */
 
+/* Records read for answers that have not left yet, of all clients together. */
+#define WR_FETCHED_BYTES_MAX ((size_t)256 << 20)
+
 struct wr_broker {
     struct wr_options *options;    /* config.h's table; owned */
     struct wr_metrics *metrics;    /* owned */
@@ -27,7 +30,8 @@ struct wr_broker {
     char cluster_id[23];   /* 22 characters, kept in meta.properties */
     char *advertised_host; /* what clients are told; owned */
     uint16_t advertised_port;
-    char *address; /* the two as host:port; owned */
+    char *address;        /* the two as host:port; owned */
+    size_t fetched_bytes; /* see WR_FETCHED_BYTES_MAX */
     struct wr_logs *logs;
     struct wr_topics *topics;
     struct wr_groups *groups;

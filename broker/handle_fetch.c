@@ -35,6 +35,7 @@
 #define VERSION_OF_TOPIC_IDS 13
 #define READ_BYTES_MAX       ((size_t)8 << 20) /* of one answer, but for a batch */
 #define BUFFER_BYTES_MAX     ((size_t)1 << 30)
+#define SHARE                4  /* of the memory left for answers, for one */
 #define EPOCH_NEW_SESSION    0  /* all partitions are in the request */
 #define EPOCH_NO_SESSION     -1 /* likewise; a session of that id is to end */
 
@@ -46,6 +47,7 @@ struct fetch_watch {
 struct fetch {
     struct wr_request *request;
     struct wr_buf records;       /* what was read; freed by fetch_done */
+    size_t counted;              /* of it, in the broker's fetched_bytes */
     struct wr_timer timer;       /* end of the wait, or the next look */
     int64_t deadline_ms;         /* monotonic end of the wait */
     bool looking;                /* the timer is for the next look */
@@ -109,12 +111,24 @@ static size_t positive(int32_t bytes)
     return bytes > 0 ? (size_t)bytes : 0;
 }
 
+/* What one answer may take of the memory that answers which have not left yet
+ * leave of WR_FETCHED_BYTES_MAX: clients that do not read get less and less, in
+ * the end a batch at a time, and never all of it. */
+static size_t share_max(const struct wr_broker *broker)
+{
+    size_t used = broker->fetched_bytes;
+    return used < WR_FETCHED_BYTES_MAX ? (WR_FETCHED_BYTES_MAX - used) / SHARE
+                                       : 0;
+}
+
 static size_t total_max(const struct wr_request *request)
 {
     const struct wr_fetch_request *body = request->body;
     size_t max = request->version >= VERSION_OF_MAX_BYTES
                      ? positive(body->max_bytes)
                      : READ_BYTES_MAX;
+    size_t share = share_max(request->broker);
+    max = max < share ? max : share;
     return max < READ_BYTES_MAX ? max : READ_BYTES_MAX;
 }
 
@@ -314,7 +328,10 @@ static void answer(struct fetch *fetch, size_t bytes)
     struct wr_fetch_response response;
     wr_fetch_response_init(&response);
     reserve(fetch, bytes);
-    if (answer_topics(fetch, &response)) {
+    bool good = answer_topics(fetch, &response);
+    fetch->counted = fetch->records.cap;
+    fetch->request->broker->fetched_bytes += fetch->counted;
+    if (good) {
         wr_request_reply(fetch->request, &response);
     }
 }
@@ -406,6 +423,7 @@ static bool park(struct fetch *fetch)
 static void fetch_done(struct wr_request *request)
 {
     struct fetch *fetch = request->state;
+    request->broker->fetched_bytes -= fetch->counted;
     wr_buf_done(&fetch->records);
 }
 

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include "broker/broker.h"
 #include "tests/broker/wire.h"
 #include "tests/harness/weir_test.h"
+
+#include <signal.h>
+
+#define DEAF 100
 
 static struct test_broker broker;
 static struct test_client client;
@@ -103,6 +108,35 @@ static void first_batch_comes_whole_and_limits_hold_for_the_rest(void **state)
     assert_int_equal(wire_records(p.records), 8);
 }
 
+/* Clients that ask and do not read: what lies in the broker for them stays
+ * under the budget, but for one batch each, and a good client is served. */
+static void answers_that_nobody_reads_stay_within_the_budget(void **state)
+{
+    (void)state;
+    struct test_client deaf[DEAF];
+    wire_topic(&client, "big", 1);
+    for (int i = 0; i < 16; i++) { /* of 0.8 MB each */
+        assert_int_equal(wire_produce(&client, WIRE_PRODUCE(.topic = "big",
+                                                            .records = 50000))
+                             .error_code,
+                         0);
+    }
+    for (int i = 0; i < DEAF; i++) {
+        test_client_open(&deaf[i], &broker);
+        (void)wire_fetch_send(&deaf[i],
+                              WIRE_FETCH(.topic = "big", .max_bytes = 8 << 20,
+                                         .partition_max_bytes = 8 << 20));
+    }
+    struct wr_fetch_response_partition p =
+        wire_fetch(&client, WIRE_FETCH(.topic = "big"));
+    assert_true(wire_records(p.records) >= 50000);
+    assert_true(broker.broker->fetched_bytes <=
+                WR_FETCHED_BYTES_MAX + (size_t)DEAF * (1 << 20));
+    for (int i = 0; i < DEAF; i++) {
+        test_client_close(&deaf[i]);
+    }
+}
+
 static void nothing_to_read_waits_as_long_as_was_asked(void **state)
 {
     (void)state;
@@ -198,11 +232,13 @@ static void reader_of_committed_gets_the_list_of_aborted(void **state)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* as the program does: peers go away */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_gives_whole_batches_from_the_offset_on),
         cmocka_unit_test(errors_are_kafkas),
         cmocka_unit_test(epochs_of_a_full_fetch_need_no_session),
         cmocka_unit_test(first_batch_comes_whole_and_limits_hold_for_the_rest),
+        cmocka_unit_test(answers_that_nobody_reads_stay_within_the_budget),
         cmocka_unit_test(nothing_to_read_waits_as_long_as_was_asked),
         cmocka_unit_test(produce_wakes_who_waits_once_there_is_enough),
         cmocka_unit_test(deletion_of_the_topic_wakes_who_waits),
