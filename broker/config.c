@@ -82,7 +82,8 @@ const struct wr_option wr_broker_options[] = {
 
     /* limits */
     {"max.connections", WR_OPT_INT, "1000", 1, 1000000, NULL,
-     "Connections at a time; more are refused."},
+     "Connections at a time. One more takes the place of one that has asked "
+     "for nothing or been idle for a minute, or is refused."},
     {"connections.max.idle.ms", WR_OPT_DURATION, "600000", 1000, INT64_MAX,
      NULL, "Silence after which a connection is closed."},
     {"socket.request.max.bytes", WR_OPT_SIZE, "104857600", 1024, GIB, NULL,

@@ -200,6 +200,7 @@ static void dispatch(struct wr_conn *conn, uint8_t *frame, size_t frame_len)
         wr_conn_doom(conn, decode_error(s), false);
         return;
     }
+    conn->asked = true;
     *conn->tail = request;
     conn->tail = &request->next;
     conn->queued++;

@@ -25,6 +25,7 @@ struct wr_conn {
     size_t head_sent;    /* of the head's answer */
     int64_t active_ms;   /* last byte in or out, monotonic */
     const char *doomed;  /* why it is closed at the next flush; or NULL */
+    bool asked;          /* a request came that could be decoded */
     bool quiet;          /* the end is normal: no line in the log */
     bool dirty;          /* in the dirty list */
     bool held;           /* a handler wants nothing more for now */

@@ -3,8 +3,10 @@
  * Accepts connections and looks after what they share: the read buffer, the
  * budget of request memory, a few spare requests, the limit on log lines about
  * bad peers, and a sweep that ends connections which are idle or do not take
- * their answers. Nothing here waits; when the process runs out of file
- * descriptors the door closes for a moment instead of spinning. */
+ * their answers. At max.connections a newcomer takes the place of the one that
+ * has been silent longest, if that never asked for anything or has been idle
+ * for a minute; else it is refused. Nothing here waits; when the process runs
+ * out of file descriptors the door closes for a moment instead of spinning. */
 #include "broker/listener.h"
 
 #include "base/log.h"
@@ -29,6 +31,7 @@
 #define ANSWER_KEPT_MAX    ((size_t)16 << 10)  /* memory kept in a spare one */
 #define SWEEP_MS           5000
 #define RESUME_MS          200
+#define YIELDS_MS          60000 /* idle for so long: gives way to a newcomer */
 #define LOG_WINDOW_MS      10000
 #define LOG_LINES          5
 
@@ -161,13 +164,40 @@ static void refuse(struct wr_listener *listener, int fd, const char *host)
     close(fd);
 }
 
+/* Ends the connection that can best be missed; false when all are in use. */
+static bool make_place(struct wr_listener *listener)
+{
+    int64_t now_ms = wr_loop_now_ms(listener->broker->loop);
+    struct wr_conn *silent = NULL; /* since when: the oldest of them */
+    struct wr_conn *idle = NULL;
+    for (struct wr_conn *c = listener->conns; c; c = c->next) {
+        if (c->doomed || wr_conn_is_waiting(c)) {
+            continue;
+        }
+        if (!c->asked && (!silent || c->active_ms <= silent->active_ms)) {
+            silent = c;
+        } else if (now_ms - c->active_ms >= YIELDS_MS &&
+                   (!idle || c->active_ms <= idle->active_ms)) {
+            idle = c;
+        }
+    }
+    struct wr_conn *goes = silent ? silent : idle;
+    if (!goes) {
+        return false;
+    }
+    wr_conn_doom(goes, "gives way to another at max.connections", false);
+    wr_conn_close(goes);
+    return true;
+}
+
 static void accepted(struct wr_listener *listener, int fd,
                      const struct sockaddr_storage *peer, socklen_t len)
 {
     char host[48] = "?";
     getnameinfo((const struct sockaddr *)peer, len, host, sizeof(host), NULL, 0,
                 NI_NUMERICHOST);
-    if (listener->conn_count >= listener->config.connections_max) {
+    if (listener->conn_count >= listener->config.connections_max &&
+        !make_place(listener)) {
         refuse(listener, fd, host);
         return;
     }

@@ -65,6 +65,31 @@ static void ask(struct test_client *c)
     test_client_call(c, WR_API_API_VERSIONS, 0, &q, &r);
 }
 
+static void connections_that_say_nothing_lock_nobody_out(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"max.connections=20", NULL};
+    struct test_broker broker;
+    struct test_client silent[40], good[10];
+    test_broker_start(&broker, options);
+    for (int i = 0; i < 40; i++) {
+        test_client_open(&silent[i], &broker);
+    }
+    for (int i = 0; i < 10; i++) {
+        test_client_open(&good[i], &broker);
+        ask(&good[i]);
+    }
+    for (int i = 0; i < 10; i++) { /* and they stay */
+        ask(&good[i]);
+        test_client_close(&good[i]);
+    }
+    assert_true(test_client_is_closed(&silent[0]));
+    for (int i = 0; i < 40; i++) {
+        test_client_close(&silent[i]);
+    }
+    test_broker_stop(&broker);
+}
+
 static void connections_beyond_the_limit_are_refused(void **state)
 {
     (void)state;
@@ -143,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_split_or_refused),
         cmocka_unit_test(without_a_host_only_this_machine_is_served),
+        cmocka_unit_test(connections_that_say_nothing_lock_nobody_out),
         cmocka_unit_test(connections_beyond_the_limit_are_refused),
         cmocka_unit_test(a_silent_connection_is_closed),
         cmocka_unit_test(a_port_in_use_is_said_so),
