@@ -8,7 +8,8 @@
  * snapshot). The walk stops at the first bad batch, and, where the end of what
  * was acknowledged is known exactly (durability=sync), right there: what
  * follows was never acknowledged, and keeping it could show a transaction's
- * marker whose decision, in another partition, is lost.
+ * marker whose decision, in another partition, is lost. Where a segment ends
+ * before the next one begins, what is missing comes from the write-ahead log.
  *   3. The write-ahead log's batches go where the walk ended.
  *   4. If that does not reach the end of what was acknowledged, data is
  * missing: nothing is changed, the log goes offline, and a file in its folder
@@ -17,7 +18,8 @@
  * With the weaker modes, and when the write-ahead log was cut by somebody or
  * neither it nor the checkpoint knows the log, there is no exact end; the
  * recovery point and what is left of the write-ahead log must be reached, and
- * every whole batch beyond is kept.
+ * every whole batch beyond is kept, up to a place where something is missing:
+ * segments behind it are set aside.
  * Thread: the one that opens the data folder. */
 #include "broker/log_internal.h"
 
@@ -29,8 +31,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define QUARANTINE_FILE "offline.weir"
+#define SET_ASIDE_MAX   1000 /* of one segment, over all starts */
 
 /* ---- quarantine ---------------------------------------------------------- */
 
@@ -181,24 +185,107 @@ static enum weir_status producers_before(struct wr_log *log, size_t first,
     return status;
 }
 
+/* ---- frames -------------------------------------------------------------- */
+
+/* Appends to `segment` what only the write-ahead log has, up to offset `to`. */
+static enum weir_status frames_apply(struct wr_log *log,
+                                     struct wr_segment *segment,
+                                     const struct wr_log_recovery *recovery,
+                                     int64_t to, struct weir_error *err)
+{
+    struct wr_buf bytes;
+    struct wr_batch batch;
+    enum weir_status status = WEIR_OK;
+    wr_buf_init(&bytes, (size_t)INT32_MAX);
+    for (size_t i = 0; i < recovery->frame_count && status == WEIR_OK; i++) {
+        const struct wr_wal_found *frame = recovery->frames[i];
+        if (frame->entry.base_offset < segment->next_offset ||
+            frame->entry.next_offset > to) {
+            continue;
+        }
+        status = wr_wal_load(recovery->wal, frame, &bytes, err);
+        if (status == WEIR_OK) {
+            status = wr_batch_parse(wr_buf_view(&bytes), &batch, err);
+        }
+        if (status == WEIR_OK) {
+            status = absorb(log, segment, &batch, wr_buf_view(&bytes), true);
+        }
+        if (status == WEIR_OK) {
+            status = wr_segment_append(&log->logs->files, segment, &batch,
+                                       bytes.data,
+                                       log->config.index_interval_bytes, err);
+        }
+    }
+    wr_buf_done(&bytes);
+    return status;
+}
+
+/* Whether the write-ahead log has whole batches of all from `from` to `to`.
+ * Errors: WEIR_E_CORRUPT (it has not), WEIR_E_IO, WEIR_E_NOMEM. */
+static enum weir_status frames_cover(const struct wr_log_recovery *recovery,
+                                     int64_t from, int64_t to,
+                                     struct weir_error *err)
+{
+    struct wr_buf batch;
+    enum weir_status status = WEIR_OK;
+    wr_buf_init(&batch, (size_t)INT32_MAX);
+    for (size_t i = 0;
+         i < recovery->frame_count && status == WEIR_OK && from < to; i++) {
+        const struct wr_wal_entry *entry = &recovery->frames[i]->entry;
+        if (entry->next_offset <= from) {
+            continue;
+        }
+        if (entry->kind == WR_WAL_DIRECT || entry->base_offset != from) {
+            break;
+        }
+        status = wr_wal_load(recovery->wal, recovery->frames[i], &batch, err);
+        from = entry->next_offset;
+    }
+    wr_buf_done(&batch);
+    if (status == WEIR_OK && from != to) {
+        status = weir_fail(
+            err, WEIR_E_CORRUPT,
+            "offsets from %" PRId64 " to %" PRId64 " are missing", from, to);
+    }
+    return status;
+}
+
+/* A segment that ended before the next one begins, because pages of it were
+ * lost: the rest comes from the write-ahead log, and what follows stays. */
+static enum weir_status fill(struct wr_log *log, struct wr_segment *segment,
+                             const struct wr_log_recovery *recovery, int64_t to,
+                             struct weir_error *err)
+{
+    enum weir_status status =
+        frames_cover(recovery, segment->next_offset, to, NULL);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    wr_log(WR_INFO, "broker", "segment is completed from the write-ahead log",
+           "log=%s-%" PRId32 " file=%s from=%" PRId64 " to=%" PRId64,
+           log->topic, log->partition, segment->log.path, segment->next_offset,
+           to);
+    status = wr_segment_cut(&log->logs->files, segment, segment->size, err);
+    return status == WEIR_OK ? frames_apply(log, segment, recovery, to, err)
+                             : status;
+}
+
 /* ---- the end ------------------------------------------------------------- */
 
 /* Where the walk ended. */
 struct walked {
     size_t segment;    /* index of the last one with something wanted */
-    bool stopped;      /* before the end of the files */
     bool damaged;      /* because of a bad batch: reason says which */
+    bool below;        /* that one is below the recovery point */
     int64_t file_size; /* of that segment's file before */
     struct weir_error reason;
 };
 
-static enum weir_status walk_log(struct wr_log *log,
-                                 const struct wr_log_recovery *recovery,
-                                 struct walked *out, struct weir_error *err)
+/* What lies below the recovery point. */
+static enum weir_status walk_below(struct wr_log *log, size_t first,
+                                   struct walked *out, struct weir_error *err)
 {
-    size_t first = wr_log_segment_find(log, recovery->recovery_point);
     enum weir_status status = WEIR_OK;
-    out->segment = first;
     for (size_t i = 0; i < first && status == WEIR_OK; i++) {
         status = wr_log_open_sealed(log, log->segments[i], &out->reason);
     }
@@ -206,39 +293,77 @@ static enum weir_status walk_log(struct wr_log *log,
         status = producers_before(log, first, &out->reason);
     }
     if (status != WEIR_OK) {
-        out->damaged = status == WEIR_E_CORRUPT;
-        out->stopped = true;
         (void)weir_fail(err, status, "%s", out->reason.text);
-        return out->damaged ? WEIR_OK : status;
+        out->damaged = status == WEIR_E_CORRUPT;
+        out->below = out->damaged;
+    }
+    return out->damaged ? WEIR_OK : status;
+}
+
+/* Between the end of one segment and the begin of the next. WEIR_E_CORRUPT:
+ * something is missing there, and what follows may not be kept. */
+static enum weir_status walk_border(struct wr_log *log, size_t i,
+                                    const struct wr_log_recovery *recovery,
+                                    enum weir_status walked,
+                                    struct weir_error *reason)
+{
+    struct wr_segment *segment = log->segments[i];
+    const struct wr_segment *next = log->segments[i + 1];
+    if ((walked != WEIR_OK && walked != WEIR_E_CORRUPT) ||
+        segment->next_offset >= next->base_offset) {
+        return walked;
+    }
+    enum weir_status status =
+        fill(log, segment, recovery, next->base_offset, reason);
+    if (status != WEIR_E_CORRUPT) {
+        return status;
+    }
+    if (walked != WEIR_OK ||
+        (recovery->exact && next->base_offset >= recovery->acked_end)) {
+        return walked;
+    }
+    (void)weir_fail(reason, WEIR_E_CORRUPT,
+                    "%s: begins at offset %" PRId64 ", %" PRId64 " is missing",
+                    next->log.path, next->base_offset, segment->next_offset);
+    if (recovery->exact || recovery->known) {
+        return WEIR_E_CORRUPT;
+    }
+    /* Nothing says that there ever was more. */
+    wr_log(WR_WARN, "broker", "offsets are missing between two segments",
+           "log=%s-%" PRId32 " reason=\"%s\"", log->topic, log->partition,
+           reason->text);
+    return WEIR_OK;
+}
+
+static enum weir_status walk_log(struct wr_log *log,
+                                 const struct wr_log_recovery *recovery,
+                                 struct walked *out, struct weir_error *err)
+{
+    size_t first = wr_log_segment_find(log, recovery->recovery_point);
+    out->segment = first;
+    enum weir_status status = walk_below(log, first, out, err);
+    if (out->damaged) {
+        return WEIR_OK;
     }
     int64_t next = log->segments[first]->base_offset;
-    for (size_t i = first; i < log->segment_count; i++) {
+    for (size_t i = first; i < log->segment_count && status == WEIR_OK; i++) {
         struct walk walk = {log, log->segments[i],
                             recovery->exact ? recovery->acked_end : INT64_MAX,
                             false};
-        if (walk.segment->base_offset > next && recovery->exact &&
-            recovery->known) {
-            (void)weir_fail(
-                &out->reason, WEIR_E_CORRUPT,
-                "%s: begins at offset %" PRId64 ", %" PRId64 " is missing",
-                walk.segment->log.path, walk.segment->base_offset, next);
-            out->damaged = true;
-            out->stopped = true;
-            return WEIR_OK;
-        }
         if (walk.segment->base_offset >= walk.stop_at && i > first) {
-            out->stopped = true;
             return WEIR_OK;
         }
         out->segment = i;
         out->file_size = walk.segment->size;
         status = walk_segment(&walk, next, &out->reason);
-        next = walk.segment->next_offset;
-        if (status != WEIR_OK) {
-            out->stopped = true;
-            out->damaged = status == WEIR_E_CORRUPT;
-            return out->damaged || status == WEIR_E_CLOSED ? WEIR_OK : status;
+        if (i + 1 < log->segment_count) {
+            status = walk_border(log, i, recovery, status, &out->reason);
         }
+        next = walk.segment->next_offset;
+    }
+    out->damaged = status == WEIR_E_CORRUPT;
+    if (status != WEIR_OK && status != WEIR_E_CLOSED && !out->damaged) {
+        return weir_fail(err, status, "%s", out->reason.text);
     }
     return WEIR_OK;
 }
@@ -248,37 +373,40 @@ static enum weir_status walk_log(struct wr_log *log,
 static enum weir_status frames_check(const struct wr_log_recovery *recovery,
                                      int64_t end, struct weir_error *err)
 {
-    struct wr_buf batch;
-    enum weir_status status = WEIR_OK;
-    wr_buf_init(&batch, (size_t)INT32_MAX);
-    for (size_t i = 0; i < recovery->frame_count && status == WEIR_OK; i++) {
-        const struct wr_wal_entry *entry = &recovery->frames[i]->entry;
-        if (entry->next_offset <= end) {
-            continue;
+    return end < recovery->acked_end
+               ? frames_cover(recovery, end, recovery->acked_end, err)
+               : WEIR_OK;
+}
+
+/* A segment behind a place where something is missing, and nobody knows whether
+ * it was acknowledged: kept under a name that no start looks at. */
+static enum weir_status set_aside(const struct wr_log *log,
+                                  const struct wr_segment *segment,
+                                  const struct walked *walked,
+                                  struct weir_error *err)
+{
+    char to[PATH_MAX];
+    for (int i = 0; i < SET_ASIDE_MAX; i++) {
+        (void)snprintf(to, sizeof(to), "%s.aside-%d", segment->log.path, i);
+        if (link(segment->log.path, to) == 0) {
+            wr_log(WR_ERROR, "broker", "segment is set aside",
+                   "log=%s-%" PRId32 " file=%s reason=\"%s\"", log->topic,
+                   log->partition, to, walked->reason.text);
+            return WEIR_OK;
         }
-        if (entry->kind == WR_WAL_DIRECT || entry->base_offset != end) {
-            status =
-                weir_fail(err, WEIR_E_CORRUPT,
-                          "offsets from %" PRId64 " to %" PRId64 " are missing",
-                          end, entry->next_offset);
-        } else {
-            status =
-                wr_wal_load(recovery->wal, recovery->frames[i], &batch, err);
-            end = entry->next_offset;
+        if (errno != EEXIST) {
+            break;
         }
     }
-    wr_buf_done(&batch);
-    if (status == WEIR_OK && end < recovery->acked_end) {
-        status =
-            weir_fail(err, WEIR_E_CORRUPT,
-                      "offsets from %" PRId64 " to %" PRId64 " are missing",
-                      end, recovery->acked_end);
-    }
-    return status;
+    return weir_fail(err, wr_status_of_errno(errno),
+                     "%s: cannot be kept as %s: move it away by hand, then "
+                     "restart",
+                     segment->log.path, to);
 }
 
 /* Cuts what the walk did not want. */
 static enum weir_status cut_tail(struct wr_log *log,
+                                 const struct wr_log_recovery *recovery,
                                  const struct walked *walked,
                                  struct weir_error *err)
 {
@@ -296,40 +424,15 @@ static enum weir_status cut_tail(struct wr_log *log,
     }
     for (size_t i = walked->segment + 1;
          i < log->segment_count && status == WEIR_OK; i++) {
-        status = wr_segment_remove(&log->logs->files, log->segments[i], err);
-    }
-    wr_log_segments_free(log, walked->segment + 1);
-    return status;
-}
-
-/* Appends what only the write-ahead log has. */
-static enum weir_status frames_apply(struct wr_log *log,
-                                     const struct wr_log_recovery *recovery,
-                                     struct weir_error *err)
-{
-    struct wr_buf bytes;
-    struct wr_batch batch;
-    struct wr_segment *active = wr_log_active(log);
-    enum weir_status status = WEIR_OK;
-    wr_buf_init(&bytes, (size_t)INT32_MAX);
-    for (size_t i = 0; i < recovery->frame_count && status == WEIR_OK; i++) {
-        if (recovery->frames[i]->entry.base_offset < active->next_offset) {
-            continue;
-        }
-        status = wr_wal_load(recovery->wal, recovery->frames[i], &bytes, err);
-        if (status == WEIR_OK) {
-            status = wr_batch_parse(wr_buf_view(&bytes), &batch, err);
-        }
-        if (status == WEIR_OK) {
-            status = absorb(log, active, &batch, wr_buf_view(&bytes), true);
+        if (!recovery->exact && log->segments[i]->size > 0) {
+            status = set_aside(log, log->segments[i], walked, err);
         }
         if (status == WEIR_OK) {
             status =
-                wr_segment_append(&log->logs->files, active, &batch, bytes.data,
-                                  log->config.index_interval_bytes, err);
+                wr_segment_remove(&log->logs->files, log->segments[i], err);
         }
     }
-    wr_buf_done(&bytes);
+    wr_log_segments_free(log, walked->segment + 1);
     return status;
 }
 
@@ -363,18 +466,19 @@ enum weir_status wr_log_recover(struct wr_log *log,
     }
     struct wr_segment *last = log->segments[walked.segment];
     status = frames_check(recovery, last->next_offset, &why);
-    if (status == WEIR_OK && walked.damaged && walked.file_size == 0) {
-        status = WEIR_E_CORRUPT; /* below the recovery point */
+    if (status == WEIR_OK && walked.below) {
+        status = WEIR_E_CORRUPT;
     }
     if (status == WEIR_E_CORRUPT) {
         return quarantine(log, walked.damaged ? walked.reason.text : why.text,
                           err);
     }
     if (status == WEIR_OK) {
-        status = cut_tail(log, &walked, err);
+        status = cut_tail(log, recovery, &walked, err);
     }
     if (status == WEIR_OK) {
-        status = frames_apply(log, recovery, err);
+        status =
+            frames_apply(log, wr_log_active(log), recovery, INT64_MAX, err);
     }
     if (status != WEIR_OK) {
         return weir_fail_prefix(err, status, "%s", log->dir);

@@ -228,6 +228,109 @@ static void a_cut_shared_log_cuts_nothing_from_the_segments(void **state)
     scene_end(&s);
 }
 
+/* Three segments of a topic: `small` records in each of two, and in the third
+ * one batch that is synced there, past the write-ahead log. */
+static void scene_of_rolls(struct scene *s, struct wr_logs_config *config,
+                           bool direct)
+{
+    struct wr_logs *logs;
+    scene_begin(s, config, &logs);
+    struct wr_log *log = test_log(logs, "t", 0);
+    for (int segment = 0; segment < 2; segment++) {
+        for (int i = 0; i < 5; i++) {
+            (void)test_put(log, "acked", 1);
+        }
+        test_sync(logs);
+        assert_int_equal(wr_log_roll(log, NULL), WEIR_OK);
+    }
+    struct test_batch last = {.producer_id = -1, .count = 1, .tag = "last"};
+    last.pad = direct ? config->direct_bytes : 0;
+    assert_int_equal(test_append(log, &last, NULL), WR_ERR_NONE);
+    scene_crash(s, logs, 0);
+}
+
+static const char *const rolled[] = {"t-0/00000000000000000000.log",
+                                     "t-0/00000000000000000005.log",
+                                     "t-0/00000000000000000010.log"};
+
+/* Cuts the pages of some segments off, as a power cut does. */
+static void cut_each_and_expect_all(const struct scene *s, unsigned which)
+{
+    int64_t size = size_of(path_in(s->copy, rolled[0]));
+    for (int64_t left = 0; left <= size; left += size / 10) {
+        char *dir = scene_copy(s);
+        for (unsigned i = 0; i < 3; i++) {
+            if (which >> i & 1) {
+                assert_int_equal(truncate(path_in(dir, rolled[i]), left), 0);
+            }
+        }
+        expect_all_there(s, dir);
+        free(dir);
+    }
+}
+
+static void
+what_a_lost_page_held_before_a_roll_comes_from_the_shared_log(void **state)
+{
+    struct scene s;
+    struct wr_logs_config config;
+    (void)state;
+    scene_of_rolls(&s, &config, false);
+    for (unsigned which = 1; which < 4; which++) {
+        cut_each_and_expect_all(&s, which);
+    }
+    scene_end(&s);
+}
+
+static void
+a_segment_synced_by_itself_stays_when_pages_before_it_are_lost(void **state)
+{
+    struct scene s;
+    struct wr_logs_config config;
+    (void)state;
+    scene_of_rolls(&s, &config, true);
+    for (unsigned which = 1; which < 4; which++) {
+        cut_each_and_expect_all(&s, which);
+    }
+    scene_end(&s);
+}
+
+static void
+a_lost_segment_leaves_no_hole_in_a_weaker_mode_and_nothing_is_deleted(
+    void **state)
+{
+    struct scene s;
+    struct wr_logs *logs;
+    (void)state;
+    struct wr_logs_config config;
+    scene_begin(&s, &config, &logs);
+    test_logs_close(logs);
+    config.durability = WR_DURABILITY_NONE;
+    logs = test_logs_open(&config);
+    struct wr_log *log = test_log(logs, "t", 0);
+    assert_int_equal(wr_logs_checkpoint_now(logs, NULL), WEIR_OK);
+    for (int i = 0; i < 3; i++) {
+        (void)test_put(log, "acked", 5);
+        test_sync(logs);
+        if (i < 2) {
+            assert_int_equal(wr_log_roll(log, NULL), WEIR_OK);
+        }
+    }
+    scene_crash(&s, logs, 0);
+    assert_int_equal(unlink(path_in(s.copy, rolled[1])), 0);
+    config.dir = s.copy;
+    for (int start = 0; start < 2; start++) {
+        logs = test_logs_open(&config);
+        log = wr_logs_get(logs, weir_text("t"), 0);
+        assert_null(wr_log_offline(log));
+        assert_int_equal(wr_log_end_offset(log), 5);
+        test_logs_close(logs);
+    }
+    assert_true(
+        size_of(path_in(s.copy, "t-0/00000000000000000010.log.aside-0")) > 0);
+    scene_end(&s);
+}
+
 /* Damage that hides acknowledged data. */
 static void
 a_damaged_acknowledged_batch_puts_only_its_partition_offline(void **state)
@@ -590,6 +693,12 @@ int main(void)
         cmocka_unit_test(
             a_flipped_bit_in_the_shared_log_loses_nothing_after_a_kill),
         cmocka_unit_test(a_cut_shared_log_cuts_nothing_from_the_segments),
+        cmocka_unit_test(
+            what_a_lost_page_held_before_a_roll_comes_from_the_shared_log),
+        cmocka_unit_test(
+            a_segment_synced_by_itself_stays_when_pages_before_it_are_lost),
+        cmocka_unit_test(
+            a_lost_segment_leaves_no_hole_in_a_weaker_mode_and_nothing_is_deleted),
         cmocka_unit_test(
             a_damaged_acknowledged_batch_puts_only_its_partition_offline),
         cmocka_unit_test(damaged_indexes_and_snapshots_are_made_again),
