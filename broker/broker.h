@@ -32,6 +32,11 @@ struct wr_broker {
     uint16_t advertised_port;
     char *address;        /* the two as host:port; owned */
     size_t fetched_bytes; /* see WR_FETCHED_BYTES_MAX */
+    struct {
+        int64_t now_ms;         /* which turn of the loop */
+        size_t unpacked_before; /* bytes unpacked when it began */
+        int64_t full; /* how often a request had to wait for the next */
+    } turn;           /* handle_produce.c's */
     struct wr_logs *logs;
     struct wr_topics *topics;
     struct wr_groups *groups;

@@ -6,7 +6,9 @@
  * cut could take back. With acks 0 there is no answer (then an error closes the
  * connection, which is all that a client could learn). While more waits for the
  * disk than should, a request waits before it is looked at, and so does its
- * connection.
+ * connection. It also waits, between two partitions, when batches of this turn
+ * of the loop have unpacked to more than TURN_UNPACKED_MAX: a small batch may
+ * hold a lot, and others are to be served in between.
  *
  * What a batch must be is the log's business (batch.h, log.h). Here stands what
  * depends on the request: topic and partition, acks, and that a transactional
@@ -23,6 +25,7 @@
 
 #define VERSION_OF_TOPIC_IDS 13
 #define VERSION_OF_ZSTD      7
+#define TURN_UNPACKED_MAX    ((size_t)16 << 20) /* one batch may go beyond */
 
 /* The topic, or NULL and why not. */
 static const struct wr_topic *
@@ -148,36 +151,56 @@ static int16_t append_one(struct wr_request *request,
     return error;
 }
 
-/* True: everything that was asked for has been appended. */
-static bool append_topic(struct wr_request *request,
-                         const struct wr_produce_request_topic *from,
-                         struct wr_produce_response_topic *to)
+/* A request under way; in its arena. */
+struct producing {
+    struct wr_request *request;
+    struct wr_produce_response *response;
+    struct wr_timer timer; /* the next turn of the loop */
+    int32_t topic;         /* the partition that is next */
+    int32_t partition;     /* of the topic */
+    bool good;             /* all so far were appended */
+    bool held;             /* the connection waits for the next turn */
+};
+
+/* Appends one partition; the topic is looked for anew, for it may have been
+ * deleted since the last turn. */
+static int16_t append_next(struct producing *p,
+                           struct wr_produce_response_partition *to)
 {
-    const struct wr_produce_request *body = request->body;
+    const struct wr_produce_request *body = p->request->body;
+    const struct wr_produce_request_topic *from = &body->topics[p->topic];
     int16_t topic_error;
-    const struct wr_topic *topic = find_topic(request, from, &topic_error);
+    const struct wr_topic *topic = find_topic(p->request, from, &topic_error);
     if (body->acks < -1 || body->acks > 1) {
         topic_error = WR_ERR_INVALID_REQUIRED_ACKS;
     }
-    bool good = true;
-    to->name = from->name;
-    to->topic_id = from->topic_id;
-    to->partitions_count = from->partitions_count;
-    for (int32_t p = 0; p < from->partitions_count; p++) {
-        struct wr_produce_response_partition *at = &to->partitions[p];
-        *at = (struct wr_produce_response_partition){
-            .index = from->partitions[p].index,
-            .base_offset = -1,
-            .log_append_time_ms = -1,
-            .log_start_offset = -1,
-            .current_leader = {-1, -1}};
-        at->error_code =
-            topic_error != WR_ERR_NONE
-                ? topic_error
-                : append_one(request, topic, &from->partitions[p], at);
-        good = good && at->error_code == WR_ERR_NONE;
+    return topic_error != WR_ERR_NONE
+               ? topic_error
+               : append_one(p->request, topic, &from->partitions[p->partition],
+                            to);
+}
+
+/* Goes to the next partition that there is; false at the end. */
+static bool has_next(struct producing *p)
+{
+    const struct wr_produce_request *body = p->request->body;
+    while (p->topic < body->topics_count &&
+           p->partition >= body->topics[p->topic].partitions_count) {
+        p->topic++;
+        p->partition = 0;
     }
-    return good;
+    return p->topic < body->topics_count;
+}
+
+static bool turn_is_full(struct wr_broker *broker)
+{
+    int64_t now_ms = wr_loop_now_ms(broker->loop);
+    size_t unpacked = wr_logs_unpacked(broker->logs);
+    if (broker->turn.now_ms != now_ms) {
+        broker->turn.now_ms = now_ms;
+        broker->turn.unpacked_before = unpacked;
+    }
+    return unpacked - broker->turn.unpacked_before >= TURN_UNPACKED_MAX;
 }
 
 static void produce_failed(struct wr_request *request, void *body)
@@ -195,11 +218,73 @@ static void produce_failed(struct wr_request *request, void *body)
     }
 }
 
+static void finish(const struct producing *p)
+{
+    const struct wr_produce_request *body = p->request->body;
+    p->response->topics_count = body->topics_count;
+    if (p->held) {
+        wr_request_resume(p->request);
+    }
+    if (body->acks == 0 && p->good) {
+        wr_request_no_reply(p->request);
+    } else if (body->acks == 0) {
+        wr_request_hang_up(p->request, "a produce with acks=0 was refused");
+    } else {
+        wr_request_reply_durable(p->request, p->response, produce_failed);
+    }
+}
+
+/* Whether the rest was put off to the next turn. */
+static bool put_off(struct producing *p)
+{
+    struct wr_broker *broker = p->request->broker;
+    if (!turn_is_full(broker) ||
+        wr_loop_timer_start(broker->loop, &p->timer, 0) != WEIR_OK) {
+        return false;
+    }
+    broker->turn.full++;
+    if (p->request->conn && !p->held) {
+        p->held = true;
+        wr_request_hold(p->request);
+    }
+    return true;
+}
+
+static void go_on(void *arg)
+{
+    struct producing *p = arg;
+    const struct wr_produce_request *body = p->request->body;
+    for (; has_next(p); p->partition++) {
+        if (put_off(p)) {
+            return;
+        }
+        const struct wr_produce_request_topic *from = &body->topics[p->topic];
+        struct wr_produce_response_partition *to =
+            &p->response->topics[p->topic].partitions[p->partition];
+        *to = (struct wr_produce_response_partition){
+            .index = from->partitions[p->partition].index,
+            .base_offset = -1,
+            .log_append_time_ms = -1,
+            .log_start_offset = -1,
+            .current_leader = {-1, -1}};
+        to->error_code = append_next(p, to);
+        p->good = p->good && to->error_code == WR_ERR_NONE;
+    }
+    finish(p);
+}
+
+static void produce_done(struct wr_request *request)
+{
+    struct producing *p = request->state;
+    wr_loop_timer_stop(request->broker->loop, &p->timer);
+}
+
 static void produce(struct wr_request *request)
 {
     const struct wr_produce_request *body = request->body;
+    struct producing *p = wr_request_take(request, 1, sizeof(*p));
     struct wr_produce_response *response =
-        wr_request_take(request, 1, sizeof(*response));
+        p ? wr_request_take(request, 1, sizeof(*response)) : NULL;
     if (!response) {
         return;
     }
@@ -210,6 +295,9 @@ static void produce(struct wr_request *request)
         return;
     }
     for (int32_t t = 0; t < body->topics_count; t++) {
+        response->topics[t].name = body->topics[t].name;
+        response->topics[t].topic_id = body->topics[t].topic_id;
+        response->topics[t].partitions_count = body->topics[t].partitions_count;
         response->topics[t].partitions =
             wr_request_take(request, (size_t)body->topics[t].partitions_count,
                             sizeof(*response->topics[t].partitions));
@@ -217,19 +305,14 @@ static void produce(struct wr_request *request)
             return;
         }
     }
-    bool good = true;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        good = append_topic(request, &body->topics[t], &response->topics[t]) &&
-               good;
-    }
-    response->topics_count = body->topics_count;
-    if (body->acks == 0 && good) {
-        wr_request_no_reply(request);
-    } else if (body->acks == 0) {
-        wr_request_hang_up(request, "a produce with acks=0 was refused");
-    } else {
-        wr_request_reply_durable(request, response, produce_failed);
-    }
+    p->request = request;
+    p->response = response;
+    p->timer.fire = go_on;
+    p->timer.arg = p;
+    p->good = true;
+    request->state = p;
+    request->done = produce_done;
+    go_on(p);
 }
 
 /* A request that waits for room; in its arena. */

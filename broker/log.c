@@ -322,8 +322,10 @@ static enum wr_kafka_error check_batch(struct wr_log *log,
         .faults = how->faults,
     };
     struct wr_buf *scratch = &log->logs->scratch;
+    wr_buf_reset(scratch);
     enum wr_kafka_error code =
         wr_batch_validate(bytes, &rules, scratch, out, err);
+    log->logs->stats.unpacked_bytes += scratch->len;
     if (scratch->cap > ((size_t)4 << 20)) {
         wr_buf_done(scratch); /* a rare giant does not stay in memory */
     }

@@ -251,6 +251,11 @@ void wr_logs_housekeep(struct wr_logs *logs)
     wr_logs_poll(logs);
 }
 
+size_t wr_logs_unpacked(const struct wr_logs *logs)
+{
+    return logs->stats.unpacked_bytes;
+}
+
 void wr_logs_stats(const struct wr_logs *logs, struct wr_logs_stats *out)
 {
     *out = logs->stats;

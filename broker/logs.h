@@ -142,11 +142,14 @@ struct wr_logs_stats {
     int64_t wal_bytes;      /* written to the write-ahead log */
     int64_t direct_bytes;   /* that bypassed it */
     int64_t checkpoints;    /* background syncs of segments */
+    size_t unpacked_bytes;  /* of compressed batches, when they were checked */
     size_t cache_bytes;     /* of newest batches in memory */
     size_t pending_bytes;   /* appended, not yet durable */
     uint32_t open_files;    /* segment files open */
     uint32_t offline;       /* partitions */
 };
 void wr_logs_stats(const struct wr_logs *logs, struct wr_logs_stats *out);
+/** unpacked_bytes alone: for each batch. */
+size_t wr_logs_unpacked(const struct wr_logs *logs);
 
 #endif

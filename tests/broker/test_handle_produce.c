@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "broker/broker.h"
+#include "broker/codec_compress.h"
 #include "tests/broker/served.h"
+
+#include <stdlib.h>
 
 static int start(void **state)
 {
@@ -59,6 +64,71 @@ static void what_cannot_be_appended_gets_kafkas_code(void **state)
         }
         assert_int_equal(p.base_offset, -1);
     }
+}
+
+/* A batch of zstd that is small and unpacks to UNPACKED bytes. */
+#define UNPACKED ((size_t)8 << 20)
+static void put_bomb(struct wr_buf *out)
+{
+    uint8_t *zeros = calloc(1, UNPACKED);
+    struct wr_batch_options options = WR_BATCH_PLAIN;
+    struct wr_batch_builder builder;
+    struct wr_buf plain;
+    assert_non_null(zeros);
+    wr_buf_init(&plain, UNPACKED * 2);
+    wr_batch_begin(&builder, &plain, &options);
+    wr_batch_add(&builder, wr_wall_ms(), WEIR_NULL,
+                 weir_bytes(zeros, UNPACKED));
+    assert_int_equal(wr_batch_end(&builder), WEIR_OK);
+    wr_buf_put(out, plain.data, WR_BATCH_HEADER_BYTES);
+    assert_int_equal(wr_pack(WR_CODEC_ZSTD,
+                             weir_bytes(plain.data + WR_BATCH_HEADER_BYTES,
+                                        plain.len - WR_BATCH_HEADER_BYTES),
+                             out),
+                     WEIR_OK);
+    wr_store_i32(out->data + 8, (int32_t)(out->len - WR_BATCH_PREFIX_BYTES));
+    wr_store_i16(out->data + 21, WR_CODEC_ZSTD);
+    wr_batch_set_max_timestamp(out->data, out->len,
+                               wr_load_i64(out->data + 35));
+    wr_buf_done(&plain);
+    free(zeros);
+}
+
+#define BOMBS 32
+static void what_a_turn_unpacks_is_bounded_however_small_it_comes(void **state)
+{
+    (void)state;
+    struct wr_buf bomb;
+    struct wr_produce_request_partition at[BOMBS];
+    struct wr_produce_response r;
+    wire_topic(&client, "bombs", 4);
+    wr_buf_init(&bomb, UNPACKED * 2);
+    put_bomb(&bomb);
+    for (int32_t i = 0; i < BOMBS; i++) {
+        at[i] = (struct wr_produce_request_partition){
+            .index = i % 4, .records = wr_buf_view(&bomb)};
+    }
+    struct wr_produce_request_topic t = {.name = weir_text("bombs"),
+                                         .partitions = at,
+                                         .partitions_count = BOMBS};
+    WIRE_INIT(produce, q);
+    q.acks = -1;
+    q.topics = &t;
+    q.topics_count = 1;
+    int64_t before = broker.broker->turn.full;
+    int32_t id = test_client_send(&client, WR_API_PRODUCE, 9, &q);
+    int32_t next = test_client_send(&client, WR_API_PRODUCE, 9, &q);
+    for (int k = 0; k < 2; k++) { /* in their order, and so are the offsets */
+        test_client_receive(&client, WR_API_PRODUCE, 9, k == 0 ? id : next, &r);
+        for (int32_t i = 0; i < BOMBS; i++) {
+            assert_int_equal(r.topics[0].partitions[i].error_code, 0);
+            assert_int_equal(r.topics[0].partitions[i].base_offset,
+                             k * BOMBS / 4 + i / 4);
+        }
+    }
+    /* Two of 8 MiB each a turn, and what does not fit waits for the next. */
+    assert_true(broker.broker->turn.full - before >= BOMBS - 2);
+    wr_buf_done(&bomb);
 }
 
 static void bad_records_of_a_batch_are_named(void **state)
@@ -185,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_follow_each_other_in_every_version),
         cmocka_unit_test(what_cannot_be_appended_gets_kafkas_code),
+        cmocka_unit_test(what_a_turn_unpacks_is_bounded_however_small_it_comes),
         cmocka_unit_test(bad_records_of_a_batch_are_named),
         cmocka_unit_test(
             transactional_batch_needs_its_partition_in_the_transaction),
