@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #define HEADERS_MAX 256
-#define EMITS_MAX   1000000     /* of one call, walks over stores aside */
+#define EMITS_MAX   1000000     /* of one call, or of one row of a walk */
 #define TIMERS_MAX  1000        /* of one instance */
 #define TIMER_MAGIC 0x77746d72u /* "wtmr" */
 
@@ -112,12 +112,12 @@ static const char *read_emit_options(lua_State *L,
     return to;
 }
 
-/* What goes downstream is not the script's time, so that the watch would never
- * end a loop that emits. A walk over a store ends by itself and may emit as
- * many as it has. */
+/* What goes downstream is not the script's time, so that the watch would come
+ * late to a loop that emits. A walk over a store may emit for each of its rows:
+ * iterator_next begins the count anew. */
 static void check_emits(lua_State *L, struct wr_lua_instance *instance)
 {
-    if (!instance->iterators && ++instance->emitted > EMITS_MAX) {
+    if (++instance->emitted > EMITS_MAX) {
         luaL_error(L,
                    "emit: more than %d records in one call; does the loop "
                    "end?",

@@ -219,12 +219,15 @@ enum weir_status wr_lua_run_instance(struct wr_lua_instance *instance,
 {
     struct weir_context *outer = instance->ctx;
     int emitted = instance->emitted;
+    size_t put_bytes = instance->put_bytes;
     instance->ctx = ctx;
     instance->emitted = 0;
+    instance->put_bytes = 0;
     enum weir_status status = wr_lua_run(ctx, "process", body, argument);
     wr_lua_close_iterators(instance);
     instance->ctx = outer;
     instance->emitted = emitted;
+    instance->put_bytes = put_bytes;
     return status;
 }
 

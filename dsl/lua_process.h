@@ -41,6 +41,7 @@ struct wr_lua_instance {
     const struct weir_record *record;  /* NULL in timers, open and close */
     int64_t now_ms;                    /* timestamp of what is emitted */
     int emitted;                       /* by this callback, see EMITS_MAX */
+    size_t put_bytes;                  /* by this callback, into stores */
     int context;                       /* registry: ctx */
     struct wr_lua_instance **home;     /* in ctx; NULL: there is no ctx yet */
     struct wr_lua_iterator *iterators; /* open ones */

@@ -111,14 +111,17 @@ struct wr_lua *wr_lua_of(lua_State *L)
 
 /* ---- calls --------------------------------------------------------------- */
 
-/* Only the state's own thread writes the sequence: no need for a locked
- * addition. */
-static void step_sequence(struct wr_lua *lua)
+/* Only the state's own thread writes these: no need for a locked addition. */
+static void add_one(atomic_uint_fast64_t *number)
 {
     atomic_store_explicit(
-        &lua->sequence,
-        atomic_load_explicit(&lua->sequence, memory_order_relaxed) + 1,
+        number, atomic_load_explicit(number, memory_order_relaxed) + 1,
         memory_order_relaxed);
+}
+
+static void step_sequence(struct wr_lua *lua)
+{
+    add_one(&lua->sequence);
 }
 
 void wr_lua_pause(struct wr_lua *lua)
@@ -151,6 +154,14 @@ static void explain(struct wr_lua *lua, int code)
     }
 }
 
+static void forget_end(struct wr_lua *lua, lua_State *L, bool told)
+{
+    if (told && lua->expired) {
+        lua_sethook(L, NULL, 0, 0);
+        lua->expired = 0;
+    }
+}
+
 enum weir_status wr_lua_call(struct wr_lua *lua, int (*fn)(lua_State *),
                              void *argument)
 {
@@ -163,7 +174,9 @@ enum weir_status wr_lua_call(struct wr_lua *lua, int (*fn)(lua_State *),
     if (paused) {
         wr_lua_resume(lua);
     }
-    lua->depth++;
+    if (lua->depth++ == 0) {
+        add_one(&lua->call);
+    }
     lua_pushcfunction(L, wr_lua_message);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, argument);
@@ -174,6 +187,8 @@ enum weir_status wr_lua_call(struct wr_lua *lua, int (*fn)(lua_State *),
         wr_lua_pause(lua);
     }
     if (code == LUA_OK) {
+        /* Condemned with its last step: nothing is left to be stopped. */
+        forget_end(lua, L, lua->depth == 0);
         lua_pop(L, 1);
         return WEIR_OK;
     }
@@ -184,10 +199,7 @@ enum weir_status wr_lua_call(struct wr_lua *lua, int (*fn)(lua_State *),
         lua->failed = WEIR_OK;
         lua->error[0] = '\0';
     }
-    if (lua->expired) {
-        lua_sethook(L, NULL, 0, 0);
-        lua->expired = 0;
-    }
+    forget_end(lua, L, true);
     lua_pop(L, 2);
     if (code == LUA_ERRMEM && lua->depth == 0) {
         lua_gc(L, LUA_GCCOLLECT, 0);

@@ -45,12 +45,13 @@ struct wr_lua {
     struct lua_State *main;             /* the state itself */
     struct lua_State *volatile running; /* main, or the coroutine that runs */
     struct wr_lua_limits limits;
-    size_t memory_bytes; /* held now */
-    unsigned depth;      /* calls from outside, nested */
+    size_t memory_bytes;     /* held now */
+    volatile unsigned depth; /* calls from outside, nested */
 
     /* what the watch sees (lua_watch.h) */
     atomic_uint_fast64_t sequence;  /* odd while the script runs */
-    atomic_uint_fast64_t condemned; /* the sequence that took too long */
+    atomic_uint_fast64_t call;      /* number of the outermost call */
+    atomic_uint_fast64_t condemned; /* the call that took too long */
     volatile sig_atomic_t expired;  /* the call is being stopped */
     enum weir_status failed;        /* what a call out of the script said;
                                        no pcall may hide it */

@@ -20,6 +20,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#define PUT_BYTES_MAX ((size_t)256 << 20) /* of one call */
+
 struct store_ref {
     struct wr_lua_instance *instance;
     struct weir_store *store;
@@ -71,11 +73,27 @@ static int store_get(lua_State *L)
     return finish(&s, 1);
 }
 
+/* What is put is held in memory until the commit, which is not before the call
+ * returns. */
+static void check_puts(lua_State *L, const struct store_ref *s,
+                       struct weir_bytes key, struct weir_bytes value)
+{
+    s->instance->put_bytes += key.len + value.len;
+    if (s->instance->put_bytes > PUT_BYTES_MAX) {
+        luaL_error(L,
+                   "store '%s': more than %d MiB were put in one call; does "
+                   "the loop end?",
+                   s->spec->name, (int)(PUT_BYTES_MAX >> 20));
+    }
+}
+
 static int store_put(lua_State *L)
 {
     struct store_ref s = self(L);
     struct weir_bytes key = take(L, 2, &s, true);
-    wr_lua_must(L, weir_store_put(s.store, key, take(L, 3, &s, false)));
+    struct weir_bytes value = take(L, 3, &s, false);
+    check_puts(L, &s, key, value);
+    wr_lua_must(L, weir_store_put(s.store, key, value));
     return finish(&s, 0);
 }
 
@@ -85,6 +103,7 @@ static int store_put_if_absent(lua_State *L)
     struct weir_bytes key = take(L, 2, &s, true);
     struct weir_bytes value = take(L, 3, &s, false);
     struct weir_bytes old = WEIR_NULL;
+    check_puts(L, &s, key, value);
     wr_lua_must(L, weir_store_put_if_absent(s.store, key, value, &old));
     wr_lua_push(L, s.spec->value, old);
     return finish(&s, 1);
@@ -93,7 +112,9 @@ static int store_put_if_absent(lua_State *L)
 static int store_delete(lua_State *L)
 {
     struct store_ref s = self(L);
-    wr_lua_must(L, weir_store_delete(s.store, take(L, 2, &s, true)));
+    struct weir_bytes key = take(L, 2, &s, true);
+    check_puts(L, &s, key, WEIR_NULL);
+    wr_lua_must(L, weir_store_delete(s.store, key));
     return finish(&s, 0);
 }
 
@@ -157,6 +178,7 @@ static int iterator_next(lua_State *L)
         return luaL_error(L, "the iterator is closed");
     }
     if (weir_iterator_next(it->iterator, &key, &value, NULL)) {
+        instance->emitted = 0;
         wr_lua_push(L, spec->key, key);
         wr_lua_push(L, spec->value, value);
         return 2;

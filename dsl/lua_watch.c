@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The watch over running scripts.
+ * The watch over running scripts. Each call from outside has one budget of
+ * time, which the calls that it leads to (functions further down the topology,
+ * in the same state) share; time in nodes of C, which may wait for the network,
+ * is not the script's.
  *
  *   watching thread, every tick:           state's thread:
- *     sequence odd and the same for          call:   sequence++ (odd)
- *     call_ms_max?                           return: sequence++ (even)
- *       condemned = sequence
- *       pthread_kill(SIGURG)  ------------>  handler: condemned == sequence?
+ *     another call than before?              outermost call: call++
+ *       spent = 0                            into and out of the script:
+ *     sequence odd?                            sequence++ (odd inside)
+ *       spent += time since the last tick
+ *     spent >= call_ms_max?
+ *       condemned = call
+ *       pthread_kill(SIGURG)  ------------>  handler: condemned == call?
  *                                              expired, count hook on the
- * coroutine that runs
+ *                                              coroutine that runs
  *
- * The handler runs on the state's own thread, so it sees that thread's sequence
+ * So the time of a script that emits is sampled, and costs it nothing. The
+ * handler runs on the state's own thread, so it sees that thread's call
  * exactly: a signal that comes too late condemns nothing. lua_sethook is made
  * to be called from a signal handler.
  *
@@ -34,8 +41,8 @@ struct watched {
     struct watched *next;
     struct wr_lua *lua;
     pthread_t thread;
-    uint_fast64_t sequence; /* as last seen */
-    int64_t since_ms;       /* when it was first seen so */
+    uint_fast64_t call; /* as last seen */
+    int64_t spent_ms;   /* by that call, in the script */
 };
 
 static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
@@ -54,14 +61,18 @@ static _Thread_local struct wr_lua *volatile here; /* for the handler */
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    wr_lua_check_doomed(wr_lua_of(L), L);
+    struct wr_lua *lua = wr_lua_of(L);
+    wr_lua_check_doomed(lua, L);
+    /* The call that it was for has ended, this coroutine lives on. */
+    lua_sethook(L, NULL, 0, 0);
 }
 
 static void on_signal(int number)
 {
     (void)number;
     struct wr_lua *lua = here;
-    if (lua && atomic_load(&lua->condemned) == atomic_load(&lua->sequence)) {
+    if (lua && lua->depth > 0 &&
+        atomic_load(&lua->condemned) == atomic_load(&lua->call)) {
         lua->expired = 1;
         lua_sethook(lua->running, on_hook, LUA_MASKCOUNT, HOOK_COUNT);
     }
@@ -70,14 +81,17 @@ static void on_signal(int number)
 /* ---- the watching thread ---------------------------------------------------
  */
 
-static void look_at(struct watched *w, int64_t now_ms)
+static void look_at(struct watched *w, int64_t passed_ms)
 {
-    uint_fast64_t sequence = atomic_load(&w->lua->sequence);
-    if (sequence != w->sequence || sequence % 2 == 0) {
-        w->sequence = sequence;
-        w->since_ms = now_ms;
-    } else if (now_ms - w->since_ms >= w->lua->limits.call_ms_max) {
-        atomic_store(&w->lua->condemned, sequence);
+    uint_fast64_t call = atomic_load(&w->lua->call);
+    if (call != w->call) {
+        w->call = call;
+        w->spent_ms = 0;
+    } else if (atomic_load(&w->lua->sequence) % 2 == 1) {
+        w->spent_ms += passed_ms;
+    }
+    if (w->spent_ms >= w->lua->limits.call_ms_max) {
+        atomic_store(&w->lua->condemned, call);
         (void)pthread_kill(w->thread, SIGURG);
     }
 }
@@ -96,11 +110,13 @@ static void *run(void *unused)
 {
     (void)unused;
     pthread_mutex_lock(&lock);
+    int64_t before_ms = wr_mono_ms();
     while (!stopping) {
         int64_t now_ms = wr_mono_ms();
         for (struct watched *w = list; w; w = w->next) {
-            look_at(w, now_ms);
+            look_at(w, now_ms - before_ms);
         }
+        before_ms = now_ms;
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += tick_ms() * 1000000;
@@ -145,7 +161,6 @@ enum weir_status wr_lua_watch(struct wr_lua *lua, struct weir_error *err)
     }
     w->lua = lua;
     w->thread = pthread_self();
-    w->since_ms = wr_mono_ms();
     here = lua;
     sigset_t urgent;
     sigemptyset(&urgent);

@@ -26,7 +26,7 @@ static struct weir_config *small_bounds(void)
     return config;
 }
 
-static void open_limited(struct flow *flow, const char *function)
+static void open_limited_lines(struct flow *flow, const char *lines)
 {
     char path[] = "/tmp/weir-test-XXXXXX.lua";
     int fd = mkstemps(path, 4);
@@ -35,11 +35,8 @@ static void open_limited(struct flow *flow, const char *function)
     assert_non_null(file);
     fprintf(file,
             "local weir = require 'weir' local app = weir.app 'test'\n"
-            "local function abuse(v) %s end\n"
-            "app:stream('in', weir.text):map_values(function(v)\n"
-            "  if v == 'abuse' then abuse(v) end return v\n"
-            "end):to 'out'\nreturn app\n",
-            function);
+            "%s\nreturn app\n",
+            lines);
     fclose(file);
     *flow = (struct flow){.script = strdup(path)};
     struct weir_config *config = small_bounds();
@@ -51,6 +48,18 @@ static void open_limited(struct flow *flow, const char *function)
     weir_config_free(config);
     flow->topology = wr_application_take_topology(flow->application);
     flow_start(flow, false);
+}
+
+static void open_limited(struct flow *flow, const char *function)
+{
+    char lines[1024];
+    (void)snprintf(lines, sizeof(lines),
+                   "local function abuse(v) %s end\n"
+                   "app:stream('in', weir.text):map_values(function(v)\n"
+                   "  if v == 'abuse' then abuse(v) end return v\n"
+                   "end):to 'out'",
+                   function);
+    open_limited_lines(flow, lines);
 }
 
 /* The abuse fails within a few times its limit with one of the two texts, and
@@ -248,6 +257,62 @@ static void an_endless_loop_that_emits_ends(void **state)
     flow_close(&flow);
 }
 
+/* In one process{}; fails with this text. */
+static void assert_each_says(const char *each, const char *says)
+{
+    struct flow flow;
+    struct weir_error err = {0};
+    char lines[1024];
+    (void)snprintf(lines, sizeof(lines),
+                   "app:stream('in', weir.text):process{stores = {rows ="
+                   " weir.kv{memory = true, changelog = false}},"
+                   " each = function(ctx, v) %s end}"
+                   ":filter(function() return false end):to 'out'",
+                   each);
+    flow_open_lua(&flow, lines);
+    flow_start(&flow, false);
+    assert_int_equal(flow_try_send(&flow, "in k v 1", &err), WEIR_E_LUA);
+    if (!strstr(err.text, says)) {
+        fail_msg("%s: %s", each, err.text);
+    }
+    flow_close(&flow);
+}
+
+static void an_idle_iterator_lifts_no_limit(void **state)
+{
+    (void)state;
+    assert_each_says("ctx.rows:put('k', v) local all = ctx.rows:scan()"
+                     " while true do ctx:emit('k', v) end",
+                     "does the loop end?");
+}
+
+static void puts_of_one_call_are_bounded(void **state)
+{
+    (void)state;
+    assert_each_says("local x = ('x'):rep(1 << 20)"
+                     " while true do ctx.rows:put('k', x) end",
+                     "more than 256 MiB were put");
+    assert_each_says("local x = ('x'):rep(1 << 20)"
+                     " while true do ctx.rows:put_if_absent('k', x) end",
+                     "more than 256 MiB were put");
+}
+
+/* 40 emits, 25 ms of work after each, where 100 ms are allowed. */
+static void an_emit_does_not_begin_the_time_anew(void **state)
+{
+    (void)state;
+    struct flow flow;
+    struct weir_error err = {0};
+    open_limited_lines(
+        &flow, "app:stream('in', weir.text):process{each = function(ctx, v)"
+               " for i = 1, 40 do ctx:emit('k', v) local t = os.clock()"
+               " while os.clock() < t + 0.025 do end end end}"
+               ":filter(function() return false end):to 'out'");
+    assert_int_equal(flow_try_send(&flow, "in k v 1", &err), WEIR_E_LUA);
+    assert_non_null(strstr(err.text, "stopped after 100 ms"));
+    flow_close(&flow);
+}
+
 static void a_walk_over_a_store_emits_all_it_has(void **state)
 {
     (void)state;
@@ -274,6 +339,9 @@ int main(void)
         cmocka_unit_test(endless_loops_end),
         cmocka_unit_test(an_endless_loop_that_emits_ends),
         cmocka_unit_test(a_walk_over_a_store_emits_all_it_has),
+        cmocka_unit_test(an_idle_iterator_lifts_no_limit),
+        cmocka_unit_test(puts_of_one_call_are_bounded),
+        cmocka_unit_test(an_emit_does_not_begin_the_time_anew),
         cmocka_unit_test(pcall_does_not_hide_the_end),
         cmocka_unit_test(loops_of_c_functions_are_bounded),
         cmocka_unit_test(memory_is_bounded),
