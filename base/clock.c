@@ -23,6 +23,11 @@ int64_t wr_mono_ms(void)
     return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+int64_t wr_mono_coarse_ms(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
 int64_t wr_mono_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);

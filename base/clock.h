@@ -12,6 +12,9 @@
 int64_t wr_wall_ms(void);
 /** Milliseconds that only grow: deadlines and durations. */
 int64_t wr_mono_ms(void);
+/** As wr_mono_ms, at a few nanoseconds a call and late by 4 ms at most: for
+ *  a look after each record. */
+int64_t wr_mono_coarse_ms(void);
 /** Nanoseconds that only grow: measurements. */
 int64_t wr_mono_ns(void);
 

@@ -181,8 +181,8 @@ static enum weir_status pump(struct wr_driver *d, struct weir_error *err)
         moved = false;
         for (size_t i = 0; i < d->task_count; i++) {
             size_t done = 0;
-            enum weir_status s =
-                wr_task_process(d->tasks[i], 1, d->wall_ms, &done, err);
+            enum weir_status s = wr_task_process(d->tasks[i], 1, d->wall_ms,
+                                                 INT64_MAX, &done, err);
             if (s != WEIR_OK) {
                 return s;
             }

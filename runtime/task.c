@@ -9,6 +9,7 @@
  * (scope.h), so the path above allocates nothing in steady state. */
 #include "runtime/node.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -492,12 +493,13 @@ static enum weir_status process_head(struct wr_task *task,
 }
 
 enum weir_status wr_task_process(struct wr_task *task, size_t max,
-                                 int64_t now_ms, size_t *out_done,
-                                 struct weir_error *err)
+                                 int64_t now_ms, int64_t until_ms,
+                                 size_t *out_done, struct weir_error *err)
 {
     size_t done = 0;
     enum weir_status s = WEIR_OK;
-    while (done < max && task->queued > 0 && s == WEIR_OK) {
+    while (done < max && task->queued > 0 && s == WEIR_OK &&
+           (done == 0 || wr_mono_coarse_ms() < until_ms)) {
         struct wr_input_queue *q = wr_input_choose(task, now_ms);
         if (!q) {
             break;

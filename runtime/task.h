@@ -112,13 +112,14 @@ void wr_task_set_lag(struct wr_task *task, int input, int64_t lag);
  */
 void wr_task_set_absent(struct wr_task *task, int input);
 
-/** Processes up to max records, as long as the choice of the next one is safe.
- *  *out_done counts the records taken. On failure the error names node, topic,
- *  partition and offset; the failed record counts as not processed.  */
-WEIR_MUST_CHECK enum weir_status wr_task_process(struct wr_task *task,
-                                                 size_t max, int64_t now_ms,
-                                                 size_t *out_done,
-                                                 struct weir_error *err);
+/** Processes up to max records, as long as the choice of the next one is safe
+ *  and the time of wr_mono_ms() has not reached until_ms; one record is taken
+ * in any case. *out_done counts the records taken. On failure the error names
+ * node, topic, partition and offset; the failed record counts as not processed.
+ */
+WEIR_MUST_CHECK enum weir_status
+wr_task_process(struct wr_task *task, size_t max, int64_t now_ms,
+                int64_t until_ms, size_t *out_done, struct weir_error *err);
 /** Fires wall-clock punctuators that are due. */
 WEIR_MUST_CHECK enum weir_status
 wr_task_punctuate(struct wr_task *task, int64_t now_ms, struct weir_error *err);

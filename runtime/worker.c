@@ -25,8 +25,8 @@
 #include <time.h>
 
 #define INIT_SLICE_MS     500 /* one try to register the transactional id */
-#define PROCESS_SLICE     256 /* records of a task between looks at the clock */
-#define PROCESS_TIME_MS   50  /* of a task in a turn */
+#define PROCESS_SLICE     256 /* records of a task between looks at its cache */
+#define PROCESS_TIME_MS   50  /* of all tasks in a turn */
 #define DRY_GAP_MIN_MS    2
 #define DRY_GAP_COSTS     2 /* dry commits take at most a third of the time */
 #define SNAPSHOT_EVERY_MS 250
@@ -330,19 +330,19 @@ static void hold_back(struct wr_worker *worker, struct wr_worker_task *t)
 
 static enum weir_status run_task(struct wr_worker *worker,
                                  struct wr_worker_task *t, int64_t now_ms,
-                                 size_t *io_done, struct weir_error *err)
+                                 int64_t until_ms, size_t *io_done,
+                                 struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     size_t done = 0;
     if (wr_task_queued_all(t->task) > 0) {
-        int64_t until = wr_mono_ms() + PROCESS_TIME_MS;
         update_lags(worker, t);
         do {
-            status =
-                wr_task_process(t->task, PROCESS_SLICE, now_ms, &done, err);
+            status = wr_task_process(t->task, PROCESS_SLICE, now_ms, until_ms,
+                                     &done, err);
             *io_done += done;
         } while (status == WEIR_OK && done == PROCESS_SLICE &&
-                 wr_mono_ms() < until);
+                 wr_mono_coarse_ms() < until_ms);
         hold_back(worker, t);
     }
     if (status == WEIR_OK && now_ms >= wr_task_next_punctuation_ms(t->task)) {
@@ -351,16 +351,30 @@ static enum weir_status run_task(struct wr_worker *worker,
     return status;
 }
 
+/* The tasks share the time of a turn, however slow a record is: the group, the
+ * commit and a stop wait no longer than that and one record. Who got no share
+ * comes first in the next turn. */
 static enum weir_status run_tasks(struct wr_worker *worker, size_t *out_done,
                                   struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     int64_t now_ms = wr_wall_ms();
+    int64_t mono_ms = wr_mono_ms();
+    int64_t until_ms = mono_ms + PROCESS_TIME_MS;
+    size_t count = worker->task_count;
+    size_t first = worker->first_task;
     *out_done = 0;
-    for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++) {
-        struct wr_worker_task *t = worker->tasks[i];
+    for (size_t k = 0; k < count && status == WEIR_OK; k++) {
+        struct wr_worker_task *t = worker->tasks[(first + k) % count];
         if (t->step == WR_STEP_RUN) {
-            status = run_task(worker, t, now_ms, out_done, err);
+            int64_t share_ms = (until_ms - mono_ms) / (int64_t)(count - k);
+            status =
+                run_task(worker, t, now_ms, mono_ms + share_ms, out_done, err);
+            mono_ms = wr_mono_coarse_ms();
+        }
+        if (mono_ms >= until_ms) {
+            worker->first_task = (first + k + 1) % count;
+            break;
         }
     }
     return status;

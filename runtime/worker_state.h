@@ -73,6 +73,7 @@ struct wr_worker {
     struct wr_task_env task_env;
     struct wr_worker_task **tasks; /* in order of their ids */
     size_t task_count;
+    size_t first_task; /* index of the one that begins the next turn */
     size_t stores_max; /* largest store count of a sub-topology */
     size_t unready;    /* tasks that do not run yet */
     /* a failure inside a callback of the consumer, for the loop to act on */

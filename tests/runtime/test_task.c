@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/harness/weir_test.h"
 
+#include "base/clock.h"
 #include "runtime/config.h"
 #include "runtime/task.h"
 #include "stores/store.h"
@@ -137,7 +138,8 @@ static size_t process(struct fixture *f)
 {
     struct weir_error err = {0};
     size_t done = 0;
-    if (wr_task_process(f->task, 100, f->wall, &done, &err) != WEIR_OK) {
+    if (wr_task_process(f->task, 100, f->wall, INT64_MAX, &done, &err) !=
+        WEIR_OK) {
         fail_msg("%s", err.text);
     }
     return done;
@@ -232,7 +234,7 @@ static void a_failing_record_is_named_and_not_passed(void **state)
     struct fixture *f = open_fixture("max.task.idle.ms", "-1");
     enqueue(f, 0, 10, 5, "x");
     enqueue(f, 0, 11, 6, "poison");
-    assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
+    assert_int_equal(wr_task_process(f->task, 10, 0, INT64_MAX, &done, &err),
                      WEIR_E_PROCESSOR);
     assert_int_equal(done, 1);
     assert_non_null(strstr(err.text, "task 0_3: node 'note'"));
@@ -296,8 +298,9 @@ static void many_records_grow_the_queue_in_order(void **state)
         struct weir_error err = {0};
         while (wr_task_queued(f->task, 0) > 10) {
             f->line[0] = '\0';
-            assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
-                             WEIR_OK);
+            assert_int_equal(
+                wr_task_process(f->task, 10, 0, INT64_MAX, &done, &err),
+                WEIR_OK);
         }
     }
     while (wr_task_queued(f->task, 0) > 0) {
@@ -359,7 +362,7 @@ static void what_has_no_time_is_named_at_its_turn(void **state)
     struct fixture *f = open_timed(time_of, "max.task.idle.ms", "-1");
     enqueue(f, 0, 1, 9, "?");
     enqueue(f, 1, 1, 5, "x");
-    assert_int_equal(wr_task_process(f->task, 10, 0, &done, &err),
+    assert_int_equal(wr_task_process(f->task, 10, 0, INT64_MAX, &done, &err),
                      WEIR_E_PROCESSOR);
     assert_int_equal(done, 0);
     assert_non_null(strstr(err.text, "topic 'A' partition 3 offset 1: no time "
@@ -385,6 +388,25 @@ static void an_extractor_sees_well_formed_records_only(void **state)
     enqueue(f, 0, 1, 9, "\xff");
     assert_int_equal(process(f), 1);
     assert_int_equal(f->extracted, 0);
+    close_fixture(f);
+}
+
+static void when_time_is_up_one_record_is_taken(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    size_t done = 0;
+    struct fixture *f = open_fixture(NULL, NULL);
+    for (int i = 0; i < 5; i++) {
+        enqueue(f, 0, i, i, "v");
+    }
+    wr_task_set_absent(f->task, 1);
+    int64_t up = wr_mono_ms() - 1000;
+    for (size_t left = 5; left > 0; left--) {
+        assert_int_equal(wr_task_queued_all(f->task), left);
+        assert_ok(wr_task_process(f->task, 10, 0, up, &done, &err), err);
+        assert_int_equal(done, 1);
+    }
     close_fixture(f);
 }
 
@@ -598,6 +620,7 @@ int main(void)
         cmocka_unit_test(a_failing_record_is_skipped_when_configured),
         cmocka_unit_test(an_abort_empties_the_queues_and_forgets_time),
         cmocka_unit_test(many_records_grow_the_queue_in_order),
+        cmocka_unit_test(when_time_is_up_one_record_is_taken),
 
         cmocka_unit_test(what_close_writes_or_forwards_is_refused),
         cmocka_unit_test(close_after_an_abort_sees_what_is_committed),
