@@ -37,6 +37,10 @@ struct wr_broker {
         size_t unpacked_before; /* bytes unpacked when it began */
         int64_t full; /* how often a request had to wait for the next */
     } turn;           /* handle_produce.c's */
+    struct {
+        int64_t now_ms; /* which turn of the loop */
+        int count;      /* topics that were asked for and made in it */
+    } makes;            /* handle_metadata.c's */
     struct wr_logs *logs;
     struct wr_topics *topics;
     struct wr_groups *groups;

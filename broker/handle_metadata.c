@@ -3,7 +3,9 @@
  * What there is: Metadata, DescribeCluster, DescribeTopicPartitions. There is
  * one broker, which leads everything. A topic that does not exist is made in
  * line when the client and auto.create.topics.enable allow it, so that the
- * first answer already has it. Thread: broker loop. */
+ * first answer already has it. Each one costs some syncs of the disk, for which
+ * everybody waits, so a turn of the loop makes TURN_MAKES_MAX of them; whoever
+ * asks for more is told to ask again. Thread: broker loop. */
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/errors.h"
@@ -16,6 +18,7 @@
 #define TOPIC_OPERATIONS   0x0df8 /* read .. describe, both config ones */
 #define CLUSTER_OPERATIONS 0x1fa0 /* create, alter .. idempotent write */
 #define NOT_ASKED          INT32_MIN
+#define TURN_MAKES_MAX     10
 
 static const char out_of_memory[] = "out of memory for an answer";
 
@@ -66,6 +69,16 @@ static bool by_id(const struct wr_metadata_request_topic *asked)
     return !asked->name.data || !wr_uuid_is_zero(asked->topic_id);
 }
 
+static bool may_make(struct wr_broker *broker)
+{
+    int64_t now_ms = wr_loop_now_ms(broker->loop);
+    if (broker->makes.now_ms != now_ms) {
+        broker->makes.now_ms = now_ms;
+        broker->makes.count = 0;
+    }
+    return broker->makes.count++ < TURN_MAKES_MAX;
+}
+
 /* The topic asked for, made when that is wanted; NULL with *out_error. */
 static struct wr_topic *ask(struct wr_request *request,
                             const struct wr_metadata_request_topic *asked,
@@ -90,7 +103,10 @@ static struct wr_topic *ask(struct wr_request *request,
                wr_options_bool(broker->options, "auto.create.topics.enable")) {
         struct wr_topic_spec spec = {.name = asked->name,
                                      .partition_count = -1};
-        *out_error = wr_topics_create(broker->topics, &spec, &topic, NULL);
+        *out_error =
+            may_make(broker)
+                ? wr_topics_create(broker->topics, &spec, &topic, NULL)
+                : (int16_t)WR_ERR_LEADER_NOT_AVAILABLE; /* clients try again */
     }
     return topic;
 }

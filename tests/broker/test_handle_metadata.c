@@ -5,6 +5,8 @@
 #include "tests/broker/client.h"
 #include "tests/harness/weir_test.h"
 
+#include <stdio.h>
+
 static struct test_broker broker;
 static struct test_client client;
 
@@ -52,6 +54,38 @@ static void asking_for_a_topic_makes_it_when_allowed(void **state)
     assert_int_equal(r.topics[0].error_code, WR_ERR_INVALID_TOPIC_EXCEPTION);
     ask("__consumer_offsets", true, 9, &r);
     assert_int_equal(r.topics[0].error_code, WR_ERR_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+static void many_new_topics_are_made_some_a_turn(void **state)
+{
+    (void)state;
+    enum { NEW = 45, TURN = 10 };
+    char names[NEW][16];
+    struct wr_metadata_request q;
+    struct wr_metadata_request_topic topics[NEW] = {{.name = WEIR_NULL}};
+    struct wr_metadata_response r;
+    int32_t made = 0;
+    for (int i = 0; i < NEW; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "new-%d", i);
+        topics[i].name = weir_text(names[i]);
+    }
+    wr_metadata_request_init(&q);
+    q.topics = topics;
+    q.topics_count = NEW;
+    q.allow_auto_topic_creation = true;
+    for (int tries = 0; made < NEW; tries++) {
+        int32_t before = made;
+        made = 0;
+        assert_true(tries < 10000);
+        test_client_call(&client, WR_API_METADATA, 9, &q, &r);
+        for (int32_t i = 0; i < r.topics_count; i++) {
+            bool there = r.topics[i].error_code == 0;
+            assert_true(there ||
+                        r.topics[i].error_code == WR_ERR_LEADER_NOT_AVAILABLE);
+            made += there;
+        }
+        assert_true(made - before <= TURN);
+    }
 }
 
 static void null_asks_for_all_and_empty_for_none_but_in_version_0(void **state)
@@ -149,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asking_for_a_topic_makes_it_when_allowed),
+        cmocka_unit_test(many_new_topics_are_made_some_a_turn),
         cmocka_unit_test(null_asks_for_all_and_empty_for_none_but_in_version_0),
         cmocka_unit_test(a_topic_is_found_by_its_id),
         cmocka_unit_test(a_cluster_is_one_broker),
