@@ -8,6 +8,7 @@
 #include "broker/weir_broker.h"
 
 #include <limits.h>
+#include <stdlib.h>
 
 #define MIB ((int64_t)1 << 20)
 #define GIB ((int64_t)1 << 30)
@@ -95,8 +96,8 @@ const struct wr_option wr_broker_options[] = {
 
 /* The settings that the broker obeys. */
 static const struct wr_option topic_options[] = {
-    {"cleanup.policy", WR_OPT_CHOICE, NULL, 0, 0,
-     "delete|compact|compact,delete|delete,compact", "By age, or by key."},
+    {"cleanup.policy", WR_OPT_TEXT, NULL, 0, 0, NULL,
+     "By age, or by key: delete, compact, both or neither."},
     {"retention.ms", WR_OPT_DURATION, NULL, -1, INT64_MAX, NULL,
      "Age at which files are deleted; -1: never."},
     {"retention.bytes", WR_OPT_SIZE, NULL, -1, INT64_MAX, NULL,
@@ -115,8 +116,25 @@ static const struct wr_option topic_options[] = {
      NULL, "How old a record may be."},
     {"message.timestamp.after.max.ms", WR_OPT_DURATION, NULL, 0, INT64_MAX,
      NULL, "How far in the future a record may be."},
-    {"compression.type", WR_OPT_CHOICE, NULL, 0, 0, "producer",
-     "Batches are stored as the producer compressed them."},
+    {"compression.type", WR_OPT_CHOICE, NULL, 0, 0,
+     "producer|uncompressed|gzip|snappy|lz4|zstd",
+     "Batches are stored as the producer compressed them, whatever it says."},
+    {NULL, WR_OPT_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+/* Those without an effect here: what Kafka lets them be. */
+static const struct wr_option kept_options[] = {
+    {"delete.retention.ms", WR_OPT_INT, NULL, 0, INT64_MAX, NULL, NULL},
+    {"file.delete.delay.ms", WR_OPT_INT, NULL, 0, INT64_MAX, NULL, NULL},
+    {"flush.messages", WR_OPT_INT, NULL, 1, INT64_MAX, NULL, NULL},
+    {"flush.ms", WR_OPT_INT, NULL, 0, INT64_MAX, NULL, NULL},
+    {"max.compaction.lag.ms", WR_OPT_INT, NULL, 1, INT64_MAX, NULL, NULL},
+    {"min.compaction.lag.ms", WR_OPT_INT, NULL, 0, INT64_MAX, NULL, NULL},
+    {"min.insync.replicas", WR_OPT_INT, NULL, 1, INT32_MAX, NULL, NULL},
+    {"preallocate", WR_OPT_BOOL, NULL, 0, 0, NULL, NULL},
+    {"segment.index.bytes", WR_OPT_INT, NULL, 4, INT32_MAX, NULL, NULL},
+    {"segment.jitter.ms", WR_OPT_INT, NULL, 0, INT64_MAX, NULL, NULL},
+    {"unclean.leader.election.enable", WR_OPT_BOOL, NULL, 0, 0, NULL, NULL},
     {NULL, WR_OPT_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -188,8 +206,77 @@ enum weir_status wr_topic_options_new(struct wr_options **out)
     return wr_options_new(topic_options, is_kept, out);
 }
 
+/* Commas between, blanks around them; nothing at all is an empty list. */
+static bool is_policy(const char *list)
+{
+    static const char *const words[] = {"delete", "compact"};
+    const char *at = list + strspn(list, " ");
+    while (*at) {
+        size_t n = strcspn(at, " ,");
+        bool known = false;
+        for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+            known = known ||
+                    (n == strlen(words[i]) && memcmp(at, words[i], n) == 0);
+        }
+        at += n + strspn(at + n, " ");
+        if (!known || (*at && *at != ',')) {
+            return false;
+        }
+        if (*at && *(at += 1 + strspn(at + 1, " ")) == '\0') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_ratio(const char *text)
+{
+    char *end;
+    double ratio = strtod(text, &end);
+    return end != text && *end == '\0' && ratio >= 0 && ratio <= 1;
+}
+
+/* What neither row nor broker looks at, but Kafka does. */
+static enum weir_status check_kept(const char *name, const char *value,
+                                   struct weir_error *err)
+{
+    if (strcmp(name, "cleanup.policy") == 0 && !is_policy(value)) {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "cleanup.policy: '%.200s' is not a list of delete and "
+                         "compact",
+                         value);
+    }
+    if (strcmp(name, "min.cleanable.dirty.ratio") == 0 && !is_ratio(value)) {
+        return weir_fail(err, WEIR_E_CONFIG,
+                         "min.cleanable.dirty.ratio: '%.200s' is not a number "
+                         "from 0 to 1",
+                         value);
+    }
+    const struct wr_option *row = kept_options;
+    while (row->name && strcmp(row->name, name) != 0) {
+        row++;
+    }
+    struct wr_options *probe = NULL;
+    if (!row->name) {
+        return WEIR_OK;
+    }
+    enum weir_status s = wr_options_new(kept_options, NULL, &probe);
+    s = s == WEIR_OK ? wr_options_set(probe, name, value, "topic", err)
+                     : weir_fail(err, s, "out of memory");
+    wr_options_free(probe);
+    return s;
+}
+
 int16_t wr_topic_option_set(struct wr_options *options, const char *name,
                             const char *value, struct weir_error *err)
+{
+    return check_kept(name, value, err) == WEIR_OK
+               ? wr_topic_option_load(options, name, value, err)
+               : WR_ERR_INVALID_CONFIG;
+}
+
+int16_t wr_topic_option_load(struct wr_options *options, const char *name,
+                             const char *value, struct weir_error *err)
 {
     for (const char *p = value; *p; p++) {
         if ((unsigned char)*p < 0x20) {

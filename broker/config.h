@@ -51,6 +51,10 @@ WEIR_MUST_CHECK enum weir_status wr_topic_options_new(struct wr_options **out);
  *  unknown name, value out of range, control characters. */
 int16_t wr_topic_option_set(struct wr_options *options, const char *name,
                             const char *value, struct weir_error *err);
+/** The same for what was set before and is stored: earlier versions took more
+ *  for settings that have no effect here, and that may not stop a start. */
+int16_t wr_topic_option_load(struct wr_options *options, const char *name,
+                             const char *value, struct weir_error *err);
 /** The value in force and its source; with `options` NULL those that it would
  *  have without the topic's own. Numbers are without units, since Kafka's
  *  clients read them as numbers; `buf` may be what is returned. */

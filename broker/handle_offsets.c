@@ -68,6 +68,17 @@ static int16_t commit_group(struct wr_request *request,
                                  wr_loop_now_ms(request->broker->loop));
 }
 
+/* Versions 2 to 4 say how long; -1: as long as the group's other positions. */
+static int64_t expires_ms(int64_t wall_ms, int64_t retention_ms)
+{
+    int64_t at_ms;
+    if (retention_ms < 0) {
+        return -1;
+    }
+    return __builtin_add_overflow(wall_ms, retention_ms, &at_ms) ? INT64_MAX
+                                                                 : at_ms;
+}
+
 /* One topic: lays out its part of the response, collects its positions. */
 static bool read_topic(struct wr_request *request, int16_t group_error,
                        const struct wr_offset_commit_request_topic *from,
@@ -97,9 +108,7 @@ static bool read_topic(struct wr_request *request, int16_t group_error,
             .metadata = at->committed_metadata,
             .commit_ms =
                 at->commit_timestamp >= 0 ? at->commit_timestamp : wall_ms,
-            .expire_ms = body->retention_time_ms >= 0
-                             ? wall_ms + body->retention_time_ms
-                             : -1};
+            .expire_ms = expires_ms(wall_ms, body->retention_time_ms)};
     }
     return true;
 }

@@ -334,6 +334,19 @@ static int16_t build(const struct wr_topics *topics,
     return code;
 }
 
+/* Nothing compacts yet. */
+static const char *policy_note(const struct wr_topic *topic)
+{
+    if (!topic->config.cleanup_compact) {
+        return "";
+    }
+    return topic->config.cleanup_delete
+               ? " note=\"cleanup.policy: compact has no effect yet, files go "
+                 "by age and size\""
+               : " note=\"cleanup.policy: compact has no effect yet, all "
+                 "records stay\"";
+}
+
 int16_t wr_topics_create(struct wr_topics *topics,
                          const struct wr_topic_spec *spec,
                          struct wr_topic **out, struct weir_error *err)
@@ -369,8 +382,8 @@ int16_t wr_topics_create(struct wr_topics *topics,
         code = storage_failed(err, topic->name);
         goto done;
     }
-    wr_log(WR_INFO, "broker", "topic created", "topic=%s partitions=%d",
-           topic->name, topic->partition_count);
+    wr_log(WR_INFO, "broker", "topic created", "topic=%s partitions=%d%s",
+           topic->name, topic->partition_count, policy_note(topic));
     if (out) {
         *out = topic;
     }
@@ -462,6 +475,8 @@ int16_t wr_topics_configure(struct wr_topics *topics, struct wr_topic *topic,
     for (int32_t i = 0; i < topic->partition_count; i++) {
         wr_log_set_config(topic->logs[i], &topic->config);
     }
+    wr_log(WR_INFO, "broker", "topic configured", "topic=%s%s", topic->name,
+           policy_note(topic));
     return 0;
 }
 

@@ -121,7 +121,7 @@ static bool parse_setting(struct wr_topic *topic, char *line)
         return false;
     }
     *value++ = '\0';
-    return wr_topic_option_set(topic->options, name, value, NULL) == 0;
+    return wr_topic_option_load(topic->options, name, value, NULL) == 0;
 }
 
 /* Lines of a text whose checksum is right; they are cut in place. */

@@ -81,9 +81,19 @@ static void settings_that_cannot_be_are_refused(void **state)
     struct weir_error err;
     assert_int_equal(wr_topic_options_new(&topic), WEIR_OK);
     static const char *const bad[][2] = {
-        {"retention.ms", "-2"},          {"segment.bytes", "1"},
-        {"cleanup.policy", "shred"},     {"compression.type", "zstd"},
-        {"retentoin.ms", "1"},           {"segment.jitter.ms", "1\n2"},
+        {"retention.ms", "-2"},
+        {"segment.bytes", "1"},
+        {"cleanup.policy", "shred"},
+        {"compression.type", "rar"},
+        {"cleanup.policy", "delete,"},
+        {"cleanup.policy", "delete compact"},
+        {"min.insync.replicas", "0"},
+        {"preallocate", "perhaps"},
+        {"flush.messages", "0"},
+        {"min.cleanable.dirty.ratio", "2"},
+        {"unclean.leader.election.enable", "maybe"},
+        {"retentoin.ms", "1"},
+        {"segment.jitter.ms", "1\n2"},
         {"message.timestamp.type", "X"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -94,6 +104,36 @@ static void settings_that_cannot_be_are_refused(void **state)
     wr_options_free(topic);
 }
 
+static void what_kafka_takes_is_taken(void **state)
+{
+    (void)state;
+    struct wr_options *broker, *topic;
+    static const char *const good[][2] = {
+        {"compression.type", "zstd"},
+        {"compression.type", "uncompressed"},
+        {"cleanup.policy", "delete"},
+        {"cleanup.policy", "compact, delete"},
+        {"min.insync.replicas", "2"},
+        {"unclean.leader.election.enable", "true"},
+        {"min.cleanable.dirty.ratio", "0.01"},
+        {"cleanup.policy", ""},
+        {"retention.ms", "9223372036854775807"},
+    };
+    assert_int_equal(wr_options_new(wr_broker_options, NULL, &broker), WEIR_OK);
+    assert_int_equal(wr_topic_options_new(&topic), WEIR_OK);
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        assert_int_equal(
+            wr_topic_option_set(topic, good[i][0], good[i][1], NULL), 0);
+    }
+    struct wr_log_config c = wr_topic_log_config(broker, topic);
+    assert_false(c.cleanup_compact || c.cleanup_delete); /* the empty list */
+    /* stored by an earlier version */
+    assert_int_equal(
+        wr_topic_option_load(topic, "min.insync.replicas", "0", NULL), 0);
+    wr_options_free(broker);
+    wr_options_free(topic);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +141,7 @@ int main(void)
         cmocka_unit_test(every_topic_setting_has_a_default),
         cmocka_unit_test(a_topics_own_setting_wins_over_the_brokers),
         cmocka_unit_test(settings_that_cannot_be_are_refused),
+        cmocka_unit_test(what_kafka_takes_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
