@@ -156,26 +156,30 @@ enum weir_status wr_logs_create(struct wr_logs *logs,
     return WEIR_OK;
 }
 
-/* Where the folder goes until it is removed: as Kafka names it, cut to fit. */
-static void delete_path(const struct wr_log *log, char out[PATH_MAX])
+/* Where the folder goes that is no partition any more: as Kafka names it, cut
+ * to fit. */
+static void gone_path(const struct wr_log *log, const char *suffix,
+                      char out[PATH_MAX])
 {
     char id[2 * WR_TOPIC_ID_BYTES + 1];
     for (size_t i = 0; i < WR_TOPIC_ID_BYTES; i++) {
         (void)snprintf(id + 2 * i, 3, "%02x", log->topic_id[i]);
     }
-    (void)snprintf(out, PATH_MAX, "%s/%.180s-%" PRId32 ".%s-delete",
-                   log->logs->config.dir, log->topic, log->partition, id);
+    (void)snprintf(out, PATH_MAX, "%s/%.180s-%" PRId32 ".%s-%s",
+                   log->logs->config.dir, log->topic, log->partition, id,
+                   suffix);
 }
 
-enum weir_status wr_logs_delete(struct wr_logs *logs, struct wr_log *log,
-                                struct weir_error *err)
+/* Moves the folder to `gone` and frees the log. WEIR_E_EXISTS: nothing was
+ * done. */
+static enum weir_status take_away(struct wr_logs *logs, struct wr_log *log,
+                                  const char *gone, struct weir_error *err)
 {
-    char gone[PATH_MAX];
     uint8_t bytes[WR_TOPIC_NAME_MAX + 5];
     struct weir_bytes key;
-    delete_path(log, gone);
     if (rename(log->dir, gone) != 0) {
-        return weir_fail(err, WEIR_E_IO, "%s: cannot rename", log->dir);
+        return weir_fail(err, WEIR_E_EXISTS, "%s: cannot be renamed to %s",
+                         log->dir, gone);
     }
     enum weir_status status = wr_dir_sync(logs->config.dir, err);
     while (log->watches) {
@@ -191,6 +195,26 @@ enum weir_status wr_logs_delete(struct wr_logs *logs, struct wr_log *log,
     }
     wr_logs_forget(logs, log);
     wr_log_free(log);
+    return status;
+}
+
+enum weir_status wr_logs_set_aside(struct wr_logs *logs, struct wr_log *log,
+                                   struct weir_error *err)
+{
+    char gone[PATH_MAX];
+    gone_path(log, "stray", gone);
+    return take_away(logs, log, gone, err);
+}
+
+enum weir_status wr_logs_delete(struct wr_logs *logs, struct wr_log *log,
+                                struct weir_error *err)
+{
+    char gone[PATH_MAX];
+    gone_path(log, "delete", gone);
+    enum weir_status status = take_away(logs, log, gone, err);
+    if (status == WEIR_E_EXISTS) {
+        return WEIR_E_IO;
+    }
     char **paths = calloc(1, sizeof(*paths));
     if (paths) { /* without memory it is removed at the next start */
         paths[0] = strdup(gone);

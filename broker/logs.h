@@ -133,6 +133,12 @@ struct wr_log *wr_logs_next(const struct wr_logs *logs, size_t *cursor);
 WEIR_MUST_CHECK enum weir_status wr_logs_delete(struct wr_logs *logs,
                                                 struct wr_log *log,
                                                 struct weir_error *err);
+/** The same, but the folder stays, with the suffix -stray, for a person to look
+ * at. Errors: WEIR_E_EXISTS (cannot be renamed: nothing was done), WEIR_E_IO.
+ */
+WEIR_MUST_CHECK enum weir_status wr_logs_set_aside(struct wr_logs *logs,
+                                                   struct wr_log *log,
+                                                   struct weir_error *err);
 
 /** Figures for /metrics and tests. */
 struct wr_logs_stats {

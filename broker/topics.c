@@ -8,8 +8,9 @@
  *   create   folders of the partitions, synced; then the file
  *   grow     the same
  *   delete   the file; then the folders
- * A folder that the file does not know is what is left in between, and removed
- * at the next start. */
+ * A folder that the file does not know is what is left in between, or the file
+ * is an older copy: at the next start it is removed when it holds nothing, and
+ * set aside when it does. */
 #include "broker/topics.h"
 
 #include "base/log.h"
@@ -549,10 +550,21 @@ static enum weir_status remove_strays(struct wr_topics *topics, bool known,
                              topics->broker->data_dir, wr_log_topic(log),
                              wr_log_partition(log));
         }
-        wr_log(WR_WARN, "broker", "unfinished partition removed",
-               "topic=%s partition=%d", wr_log_topic(log),
-               wr_log_partition(log));
-        enum weir_status s = wr_logs_delete(topics->broker->logs, log, err);
+        bool empty = !wr_log_offline(log) && wr_log_size(log) == 0;
+        if (empty) {
+            wr_log(WR_WARN, "broker", "unfinished partition removed",
+                   "topic=%s partition=%d", wr_log_topic(log),
+                   wr_log_partition(log));
+        } else {
+            wr_log(WR_ERROR, "broker", "partition of no topic is set aside",
+                   "topic=%s partition=%d reason=\"the file `topics` does not "
+                   "know it; is it an older copy? Its folder now ends in "
+                   "-stray; remove it if its topic was deleted\"",
+                   wr_log_topic(log), wr_log_partition(log));
+        }
+        enum weir_status s =
+            empty ? wr_logs_delete(topics->broker->logs, log, err)
+                  : wr_logs_set_aside(topics->broker->logs, log, err);
         if (s != WEIR_OK) {
             return s;
         }

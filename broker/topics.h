@@ -36,7 +36,9 @@ struct wr_topics;
 
 /** Reads the registry of the data folder and finds each topic's logs among the
  *  broker's, which are open. Logs of no topic are what a crash left of one that
- *  was being made or deleted: they are removed. Errors: WEIR_E_CORRUPT, _IO. */
+ *  was being made or deleted, or the file is older than they are: those that
+ *  hold nothing are removed, the others set aside (wr_logs_set_aside).
+ *  Errors: WEIR_E_CORRUPT, _IO. */
 WEIR_MUST_CHECK enum weir_status wr_topics_open(struct wr_broker *broker,
                                                 struct wr_topics **out,
                                                 struct weir_error *err);

@@ -6,10 +6,12 @@
 #include "broker/broker.h"
 #include "broker/logs.h"
 #include "broker/weir_broker.h"
+#include "tests/broker/log_fixture.h"
 #include "tests/harness/weir_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A broker that is open but never runs: the registry is used directly. */
@@ -151,6 +153,33 @@ static void a_partition_that_no_topic_has_is_removed_at_the_start(void **state)
     assert_non_null(wr_topics_log(f->broker->topics, weir_text("whole"), 0));
 }
 
+/* `topics` is an older copy: it does not know what was made since. */
+static void records_that_no_topic_has_are_set_aside_not_deleted(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    struct wr_log *log;
+    static const uint8_t id[16] = {7};
+    struct wr_logs_new since = {"since", id, 0, false};
+    assert_int_equal(wr_logs_create(f->broker->logs, &since, &log, NULL),
+                     WEIR_OK);
+    (void)test_put(log, "acked", 3);
+    test_sync(f->broker->logs);
+    reopen(f);
+    assert_null(wr_logs_get(f->broker->logs, weir_text("since"), 0));
+    snprintf(path, sizeof(path),
+             "%s/since-0.07000000000000000000000000000000-stray/"
+             "00000000000000000000.log",
+             f->dir);
+    for (int start = 0; start < 2; start++) {
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        assert_true(st.st_size > 0);
+        reopen(f);
+    }
+    (void)create(f, "since", 1); /* the name is free */
+}
+
 static int deletions;
 static void a_partition_without_its_identity_is_offline_alone(void **state)
 {
@@ -199,6 +228,7 @@ int main(void)
         TOPICS_TEST(topics_are_walked_by_name),
         TOPICS_TEST(a_partition_without_its_identity_is_offline_alone),
         TOPICS_TEST(a_partition_that_no_topic_has_is_removed_at_the_start),
+        TOPICS_TEST(records_that_no_topic_has_are_set_aside_not_deleted),
         TOPICS_TEST(watchers_hear_of_a_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
