@@ -509,7 +509,11 @@ static enum weir_status turn(struct wr_worker *worker, bool *io_busy,
         return status;
     }
     enum weir_status status = WEIR_OK;
-    if (worker->unready > 0) {
+    if (worker->damaged) {
+        *out_step = WR_STEP_COMMIT;
+        status = wr_worker_mend(worker, err);
+    }
+    if (status == WEIR_OK && worker->unready > 0) {
         *out_step = WR_STEP_OTHER;
         status = wr_worker_advance(worker, &progress, err);
     }

@@ -48,6 +48,10 @@ static enum weir_status answer(struct wr_worker *worker, struct wr_question *q)
     if (q->has_key) {
         enum weir_status status = wr_store_get_committed(
             store, wr_buf_view(&q->key), &value, &timestamp_ms);
+        if (status == WEIR_E_CORRUPT) {
+            t->damaged = true;
+            worker->damaged = true;
+        }
         if (status != WEIR_OK) {
             const struct weir_error *why =
                 wr_task_state_error(wr_task_state(t->task));

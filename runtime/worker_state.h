@@ -51,6 +51,7 @@ struct wr_worker_task {
     struct wr_restore_entry *restores; /* by store with a changelog */
     size_t restore_count;
     int32_t slot_base;
+    bool damaged; /* a query met damage in its base */
     bool
         moved; /* a position advanced past what is committed, without records */
 };
@@ -76,6 +77,7 @@ struct wr_worker {
     size_t first_task; /* index of the one that begins the next turn */
     size_t stores_max; /* largest store count of a sub-topology */
     size_t unready;    /* tasks that do not run yet */
+    bool damaged;      /* one of them is */
     /* a failure inside a callback of the consumer, for the loop to act on */
     struct weir_error failure;
     enum wr_step failure_step;
@@ -122,6 +124,10 @@ void wr_worker_revoked(void *user, const struct wr_task_id *tasks, size_t count,
 WEIR_MUST_CHECK enum weir_status wr_worker_advance(struct wr_worker *worker,
                                                    bool *out_progress,
                                                    struct weir_error *err);
+/** Commits, and opens the damaged tasks anew: their folders are set aside and
+ * restored. Errors: of the commit; then they are damaged still. */
+WEIR_MUST_CHECK enum weir_status wr_worker_mend(struct wr_worker *worker,
+                                                struct weir_error *err);
 /** Closes a task and stops reading for it. */
 void wr_worker_task_close(struct wr_worker *worker, struct wr_worker_task *task,
                           bool clean);

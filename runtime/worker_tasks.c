@@ -13,6 +13,9 @@
  * passes (the folder is locked by the worker that had the task before) is tried
  * again until task.timeout.ms.
  *
+ * A task in whose base a query met damage goes back to OPEN, which sets the
+ * folder aside: an idle task would never meet it itself.
+ *
  * A task that is revoked is committed together with all others of the thread
  * (they share the transaction) and closed inside the callback. When that commit
  * fails, the loop does the rest: until then arriving records are dropped. */
@@ -489,6 +492,52 @@ static enum weir_status step_begin(struct wr_worker *worker,
     }
     free(rows);
     return status;
+}
+
+/* ---- damage ------------------------------------------------------------- */
+
+/* Back to the first step, as if it had just been given. */
+static void begin_anew(struct wr_worker *worker, struct wr_worker_task *t)
+{
+    const struct wr_task_state *state = wr_task_state(t->task);
+    wr_log(WR_WARN, "worker", "state-damaged", "task=%s reason=\"%s\"",
+           wr_task_name(t->task),
+           state ? wr_task_state_error(state)->text : "");
+    unassign_inputs(worker, t);
+    drop_restores(worker, t);
+    wr_task_close(t->task, false);
+    t->task = NULL;
+    worker->unready += t->step == WR_STEP_RUN;
+    t->step = WR_STEP_OPEN;
+    t->patience = (struct wr_patience){0, 0};
+    t->try_at_ms = 0;
+    t->damaged = false;
+    t->moved = false;
+    for (size_t i = 0; i < t->input_count; i++) {
+        struct wr_worker_input *input = &t->inputs[i];
+        input->paused = false;
+        input->at_end = false;
+        input->position = -1;
+        input->committed = WR_OFFSET_NONE;
+    }
+}
+
+enum weir_status wr_worker_mend(struct wr_worker *worker,
+                                struct weir_error *err)
+{
+    enum weir_status status = wr_commit(worker, err);
+    if (status != WEIR_OK) {
+        return status;
+    }
+    worker->damaged = false;
+    for (size_t i = 0; i < worker->task_count; i++) {
+        struct wr_worker_task *t = worker->tasks[i];
+        if (t->damaged && t->task) {
+            begin_anew(worker, t);
+        }
+    }
+    wr_worker_snapshot(worker);
+    return WEIR_OK;
 }
 
 static bool restored(const struct wr_worker_task *t)

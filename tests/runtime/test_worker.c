@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/runtime/app_fixture.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static void threads_share_the_tasks(void **state)
 {
@@ -243,6 +246,54 @@ static void a_broker_that_comes_back_is_used_again(void **state)
     stop();
 }
 
+/* Flips bytes in the data blocks of a task's tables, but for the first one. */
+static void damage_tables(void)
+{
+    char path[2 * WR_TEST_PATH_MAX + 300];
+    char base[WR_TEST_PATH_MAX + 32];
+    int tables = 0;
+    (void)snprintf(base, sizeof(base), "%s/app/0_0/rocksdb", dir);
+    DIR *d = opendir(base);
+    assert_non_null(d);
+    struct dirent *entry;
+    while ((entry = readdir(d)) != NULL) {
+        if (!strstr(entry->d_name, ".sst")) {
+            continue;
+        }
+        (void)snprintf(path, sizeof(path), "%s/%s", base, entry->d_name);
+        int fd = open(path, O_RDWR);
+        assert_true(fd >= 0);
+        for (off_t at = 6000; at < 20000; at += 1000) {
+            assert_int_equal(pwrite(fd, "\xff\xfe\xfd\xfc", 4, at), 4);
+        }
+        (void)close(fd);
+        tables++;
+    }
+    (void)closedir(d);
+    assert_true(tables > 0);
+}
+
+static void damage_that_a_query_meets_is_mended_while_idle(void **state)
+{
+    (void)state;
+    char key[16];
+    engine = WEIR_ROCKSDB;
+    for (int i = 0; i < 3000; i++) {
+        (void)snprintf(key, sizeof(key), "key-%04d", i);
+        feed(key, "1", 1);
+    }
+    start();
+    wait_for_count("key-2999", 1);
+    stop();
+    damage_tables();
+    start();
+    wait_for_count("key-0500", 1);
+    wait_for_count("key-0001", 1);
+    feed("key-0500", "1", 1);
+    wait_for_count("key-0500", 2);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +305,7 @@ int main(void)
         T(an_input_that_was_held_back_is_read_again_after_an_abort),
         T(what_was_done_by_the_clock_is_committed_as_a_member),
         T(offsets_join_a_transaction_after_its_records),
+        T(damage_that_a_query_meets_is_mended_while_idle),
         T(a_broker_that_comes_back_is_used_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
