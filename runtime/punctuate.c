@@ -110,6 +110,10 @@ static enum weir_status fire(struct weir_punctuator *p, int64_t now_ms)
     struct wr_arena_mark scope = wr_arena_mark(&task->arena);
     enum weir_status s = p->fn(p->context, now_ms, p->state);
     wr_arena_rewind(&task->arena, &scope);
+    if (s == WEIR_OK && task->infrastructure) {
+        /* a store could not write its changelog and nobody minded */
+        s = task->error.status;
+    }
     return s == WEIR_OK ? s : wr_task_failed(task, p->context, s);
 }
 

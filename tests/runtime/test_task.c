@@ -489,6 +489,37 @@ static enum weir_status count_sent(struct wr_collector *c,
 
 static struct wr_store_env *stores;
 
+static enum weir_status refuse_all(struct wr_collector *c,
+                                   const struct wr_output *output,
+                                   struct weir_error *err)
+{
+    (void)c;
+    return weir_fail(err, WEIR_E_NOMEM, "no room for topic %d", output->topic);
+}
+
+/* Does not care whether it can write. */
+static enum weir_status put_carelessly(struct weir_context *ctx, int64_t now_ms,
+                                       void *state)
+{
+    (void)now_ms;
+    (void)state;
+    enum weir_status ignored = weir_store_put(weir_context_store(ctx, "kept"),
+                                              weir_text("k"), weir_text("v"));
+    (void)ignored;
+    return WEIR_OK;
+}
+
+static enum weir_status schedule_carelessly(struct weir_context *ctx,
+                                            void *user, void **state)
+{
+    (void)user;
+    (void)state;
+    return weir_context_schedule(ctx, 1, WEIR_WALL_CLOCK, put_carelessly, NULL,
+                                 NULL);
+}
+
+static enum weir_status (*ends_open)(struct weir_context *, void *, void **);
+
 static struct fixture *open_ends(bool eager_open)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -502,7 +533,7 @@ static struct fixture *open_ends(bool eager_open)
         f->topology,
         &(struct weir_processor){.size = sizeof(struct weir_processor),
                                  .name = "keep",
-                                 .open = eager_open ? open_eagerly : NULL,
+                                 .open = eager_open ? open_eagerly : ends_open,
                                  .process = keep,
                                  .close = close_eagerly,
                                  .parents = parents,
@@ -604,9 +635,25 @@ static void open_may_write_but_not_forward(void **state)
     close_ends(f);
 }
 
+static void a_changelog_that_is_refused_to_a_punctuator_fails_it(void **state)
+{
+    (void)state;
+    struct weir_error err = {0};
+    ends_open = schedule_carelessly;
+    struct fixture *f = open_ends(false);
+    ends_open = NULL;
+    f->collector.send = refuse_all;
+    assert_status(
+        WEIR_E_NOMEM,
+        wr_task_punctuate(f->task, wr_task_next_punctuation_ms(f->task), &err));
+    assert_non_null(strstr(err.text, "no room for topic"));
+    close_ends(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_changelog_that_is_refused_to_a_punctuator_fails_it),
         cmocka_unit_test(extracted_time_decides_the_order),
         cmocka_unit_test(what_has_no_time_is_named_at_its_turn),
         cmocka_unit_test(an_extractor_sees_well_formed_records_only),
