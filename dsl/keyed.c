@@ -102,8 +102,11 @@ enum weir_status wr_keyed_put(struct wr_keyed *keyed, struct weir_context *ctx,
                               struct weir_bytes value, int64_t timestamp_ms,
                               const struct wr_row *was)
 {
+    /* As in Kafka Streams: a row that leaves has no time of its own, so that
+     * its tombstone, and what a cache passes on, has the record's. */
     enum weir_status status = weir_store_put_timestamped(
-        keyed->store, record->key, value, timestamp_ms);
+        keyed->store, record->key, value,
+        value.data ? timestamp_ms : record->timestamp_ms);
     if (status != WEIR_OK || !keyed->forwards) {
         return status;
     }

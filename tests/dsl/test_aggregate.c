@@ -212,6 +212,24 @@ static const struct flow_case stream_cases[] = {
      .in = "in k a 2\nin k b 1\nin k x 3\nin k c 1",
      .topics = "out",
      .out = "out k==a@2\nout k==ab@2\nout k=null@3\nout k==c@1\n"},
+    {.name = "a deletion has its record's time in the changelog",
+     .c = aggregate_c,
+     .lua = TEXT ":group_by_key():aggregate{init = function() return '=' end,"
+                 " add = " APPEND ", store = 'rows'}:to 'out'",
+     .in = "in k a 2000\n!\nin k x 1000",
+     .topics = "out test-rows-changelog",
+     .out = "out k==a@2000\nout k=null@2000\n"
+            "test-rows-changelog k==a@2000\ntest-rows-changelog k=null@1000\n"},
+    {.name = "a deletion has its record's time in the changelog and, from the "
+             "cache, downstream",
+     .c = aggregate_c,
+     .lua = TEXT ":group_by_key():aggregate{init = function() return '=' end,"
+                 " add = " APPEND ", store = 'rows'}:to 'out'",
+     .in = "in k a 2000\n!\nin k x 1000",
+     .topics = "out test-rows-changelog",
+     .out = "out k==a@2000\nout k=null@1000\n"
+            "test-rows-changelog k==a@2000\ntest-rows-changelog k=null@1000\n",
+     .caching = true},
     {.name = "rows of another type than the values",
      .lua = TEXT ":group_by_key():aggregate{value = weir.json, store = 'sums',"
                  " init = function() return {n = 0, last = weir.null} end,"
