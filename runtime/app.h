@@ -44,9 +44,13 @@ struct weir_app {
     enum wr_gate gate;
     struct weir_error error; /* the first failure of a thread */
     /* who is in the group, as asked last */
-    pthread_mutex_t owners_lock; /* of what follows; taken alone */
+    pthread_mutex_t owners_lock; /* of what follows; taken alone, and never
+                                    over a call to the broker */
     struct wr_group_view group;
-    int64_t group_at_ms; /* monotonic; 0: never */
+    int64_t group_asked_ms; /* monotonic, of the last answer or failure; 0:
+                               never */
+    bool group_answered;    /* the last time */
+    size_t group_askers;    /* threads that wait for the broker */
 };
 
 #endif

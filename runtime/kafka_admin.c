@@ -407,7 +407,7 @@ void wr_group_view_done(struct wr_group_view *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         free(group->members[i].client_id);
-        free(group->members[i].instance_id);
+        free(group->members[i].member_id);
         free(group->members[i].host);
         free(group->members[i].partitions);
     }
@@ -415,61 +415,86 @@ void wr_group_view_done(struct wr_group_view *group)
     *group = (struct wr_group_view){NULL, 0, false};
 }
 
-static enum weir_status keep_member(const rd_kafka_MemberDescription_t *from,
-                                    const char *topic,
-                                    struct wr_member_view *to)
+/* librdkafka's question for groups (rd_kafka_DescribeConsumerGroups) is not
+ * used: in 2.0.2, one that was given up while the brokers were away ends the
+ * process when they are back. The older one waits in the asking thread, and
+ * gives a member's assignment as it stands on the wire:
+ *
+ *   version i16, topics i32 { name i16 + bytes, partitions i32 { i32 } }
+ */
+static enum weir_status keep_partitions(struct weir_bytes assignment,
+                                        const char *topic,
+                                        struct wr_member_view *to)
 {
-    const rd_kafka_MemberAssignment_t *assignment =
-        rd_kafka_MemberDescription_assignment(from);
-    const rd_kafka_topic_partition_list_t *list =
-        assignment ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
-    int n = list ? list->cnt : 0;
-    const char *instance_id =
-        rd_kafka_MemberDescription_group_instance_id(from);
-    to->client_id = strdup(rd_kafka_MemberDescription_client_id(from));
-    to->instance_id = strdup(instance_id ? instance_id : "");
-    to->host = strdup(rd_kafka_MemberDescription_host(from));
-    to->partitions = calloc((size_t)n + 1, sizeof(*to->partitions));
-    if (!to->client_id || !to->instance_id || !to->host || !to->partitions) {
+    struct wr_reader reader;
+    wr_reader_init(&reader, assignment);
+    to->partitions =
+        calloc(assignment.len / sizeof(int32_t) + 1, sizeof(*to->partitions));
+    if (!to->partitions) {
         return WEIR_E_NOMEM;
     }
-    for (int i = 0; i < n; i++) {
-        if (strcmp(list->elems[i].topic, topic) == 0) {
-            to->partitions[to->partition_count++] = list->elems[i].partition;
+    if (assignment.len == 0) {
+        return WEIR_OK; /* between two generations */
+    }
+    (void)wr_read_i16(&reader);
+    int32_t topics = wr_read_i32(&reader);
+    while (reader.status == WEIR_OK && topics-- > 0) {
+        int16_t len = wr_read_i16(&reader);
+        struct weir_bytes name =
+            wr_read_bytes(&reader, len > 0 ? (size_t)len : 0);
+        int32_t count = wr_read_i32(&reader);
+        while (reader.status == WEIR_OK && count-- > 0) {
+            int32_t partition = wr_read_i32(&reader);
+            if (reader.status == WEIR_OK && wr_bytes_equal_text(name, topic)) {
+                to->partitions[to->partition_count++] = partition;
+            }
         }
     }
-    return WEIR_OK;
+    return reader.status;
 }
 
 static enum weir_status
-keep_group(struct wr_admin *admin,
-           const rd_kafka_ConsumerGroupDescription_t *group, const char *topic,
-           struct wr_group_view *out, struct weir_error *err)
+keep_member(const struct rd_kafka_group_member_info *from, const char *topic,
+            struct wr_member_view *to)
 {
-    const rd_kafka_error_t *error =
-        rd_kafka_ConsumerGroupDescription_error(group);
-    if (error && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-        if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) {
-            return WEIR_OK;
-        }
-        return wr_kafka_fail(err, admin->options, (int)code,
-                             rd_kafka_error_string(error),
+    size_t size = from->member_assignment_size > 0
+                      ? (size_t)from->member_assignment_size
+                      : 0;
+    to->member_id = strdup(from->member_id);
+    to->client_id = strdup(from->client_id);
+    to->host = strdup(from->client_host);
+    return to->member_id && to->client_id && to->host
+               ? keep_partitions(weir_bytes(from->member_assignment, size),
+                                 topic, to)
+               : WEIR_E_NOMEM;
+}
+
+static enum weir_status keep_group(struct wr_admin *admin,
+                                   const struct rd_kafka_group_info *group,
+                                   const char *topic, struct wr_group_view *out,
+                                   struct weir_error *err)
+{
+    if (group->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return wr_kafka_fail(err, admin->options, (int)group->err, NULL,
                              "asking for the group's members");
     }
-    size_t count = rd_kafka_ConsumerGroupDescription_member_count(group);
-    out->is_stable = rd_kafka_ConsumerGroupDescription_state(group) ==
-                     RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
+    size_t count = group->member_cnt > 0 ? (size_t)group->member_cnt : 0;
+    enum weir_status status = WEIR_OK;
+    out->is_stable = strcmp(group->state, "Stable") == 0;
     out->members = calloc(count + 1, sizeof(*out->members));
-    for (size_t i = 0; out->members && i < count; i++) {
+    for (size_t i = 0; out->members && i < count && status == WEIR_OK; i++) {
         out->count = i + 1;
-        if (keep_member(rd_kafka_ConsumerGroupDescription_member(group, i),
-                        topic, &out->members[i]) != WEIR_OK) {
-            wr_group_view_done(out);
-        }
+        status = keep_member(&group->members[i], topic, &out->members[i]);
     }
-    return out->members ? WEIR_OK
-                        : weir_fail(err, WEIR_E_NOMEM, "group: out of memory");
+    status = out->members ? status : WEIR_E_NOMEM;
+    if (status != WEIR_OK) {
+        wr_group_view_done(out);
+        return weir_fail(err, status, "group '%s': %s", group->group,
+                         status == WEIR_E_NOMEM
+                             ? "out of memory"
+                             : "a member's assignment cannot be read");
+    }
+    return WEIR_OK;
 }
 
 enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
@@ -478,26 +503,22 @@ enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
                                 struct weir_error *err)
 {
     struct wr_group_view found = {NULL, 0, false};
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->rk);
-    rd_kafka_AdminOptions_t *options = call_options(
-        admin, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
-    rd_kafka_event_t *event = NULL;
-    rd_kafka_DescribeConsumerGroups(admin->rk, &group, 1, options, queue);
-    enum weir_status status =
-        wait_event(admin, queue, timeout_ms, "asking for the group's members",
-                   &event, err);
-    if (status == WEIR_OK) {
-        size_t n = 0;
-        const rd_kafka_ConsumerGroupDescription_t **groups =
-            rd_kafka_DescribeConsumerGroups_result_groups(
-                rd_kafka_event_DescribeConsumerGroups_result(event), &n);
-        if (n > 0) {
-            status = keep_group(admin, groups[0], topic, &found, err);
-        }
-        rd_kafka_event_destroy(event);
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t code =
+        rd_kafka_list_groups(admin->rk, group, &list, timeout_ms);
+    /* partial: a broker that is away is not the group's coordinator */
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        code != RD_KAFKA_RESP_ERR__PARTIAL) {
+        return wr_kafka_fail(err, admin->options, (int)code, NULL,
+                             "asking for the group's members");
     }
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
+    enum weir_status status = WEIR_OK;
+    for (int i = 0; i < list->group_cnt && status == WEIR_OK; i++) {
+        if (strcmp(list->groups[i].group, group) == 0 && !found.members) {
+            status = keep_group(admin, &list->groups[i], topic, &found, err);
+        }
+    }
+    rd_kafka_group_list_destroy(list);
     if (status == WEIR_OK) {
         *out = found;
     }

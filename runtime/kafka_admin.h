@@ -69,9 +69,10 @@ WEIR_MUST_CHECK enum weir_status wr_admin_grow_topic(struct wr_admin *admin,
                                                      struct weir_error *err);
 
 struct wr_member_view {
-    char *client_id;     /* owned */
-    char *instance_id;   /* owned; "" of a dynamic member */
-    char *host;          /* owned; the address the broker saw */
+    char *client_id; /* owned */
+    char *member_id; /* owned; brokers make it of the instance id of a static
+                        member, else of the client id: NAME-UUID */
+    char *host;      /* owned; the address the broker saw */
     int32_t *partitions; /* of the topic asked for */
     size_t partition_count;
 };
@@ -82,7 +83,10 @@ struct wr_group_view {
     bool is_stable; /* not between two generations */
 };
 
-/** The members of a group and their partitions of `topic`. */
+/** The members of a group and their partitions of `topic`. Safe while brokers
+ *  are away, and when they are back. Waits timeout_ms at most, and as long
+ * while any broker of the cluster is away. Errors: as wr_admin_topics;
+ *  WEIR_E_DECODE. */
 WEIR_MUST_CHECK enum weir_status
 wr_admin_group(struct wr_admin *admin, const char *group, const char *topic,
                int timeout_ms, struct wr_group_view *out,

@@ -11,12 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SIGNATURE_KEY    "weir-topology"
-#define LAYOUT_LINE      "layout 2\n" /* of wr_layout: what it deals to whom */
-#define SIGNATURE_MAX    ((size_t)1 << 20)
-#define GROUP_TIMEOUT_MS 10000
-#define LOOK_TIMEOUT_MS  1000
-#define DIFFERENCE_BYTES 600
+#define SIGNATURE_KEY     "weir-topology"
+#define UUID_SUFFIX_CHARS 37           /* of a member id: "-" and a UUID */
+#define LAYOUT_LINE       "layout 2\n" /* of wr_layout: what it deals to whom */
+#define SIGNATURE_MAX     ((size_t)1 << 20)
+#define GROUP_TIMEOUT_MS  10000
+#define LOOK_TIMEOUT_MS   1000
+#define DIFFERENCE_BYTES  600
 
 /* ---- tasks -------------------------------------------------------------- */
 
@@ -61,6 +62,15 @@ enum weir_status wr_placement_join(const struct wr_placement *placement,
     return wr_consumer_subscribe(consumer, placement->anchor, err);
 }
 
+/* Whether a member id may have been made of that instance id. Brokers cut long
+ * names, so a beginning counts: a look too many does no harm. */
+static bool is_of_instance(const char *member_id, const char *instance_id)
+{
+    size_t len = strlen(member_id);
+    return len <= UUID_SUFFIX_CHARS ||
+           strncmp(member_id, instance_id, len - UUID_SUFFIX_CHARS) == 0;
+}
+
 bool wr_placement_returns(const struct wr_placement *placement,
                           struct wr_admin *admin, const char *group_id,
                           const char *instance_id)
@@ -71,7 +81,7 @@ bool wr_placement_returns(const struct wr_placement *placement,
                                              LOOK_TIMEOUT_MS, &group, &err);
     bool returns = status != WEIR_OK;
     for (size_t i = 0; !returns && i < group.count; i++) {
-        returns = strcmp(group.members[i].instance_id, instance_id) == 0;
+        returns = is_of_instance(group.members[i].member_id, instance_id);
     }
     wr_group_view_done(&group);
     return returns;

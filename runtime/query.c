@@ -118,21 +118,35 @@ static struct wr_worker *worker_of(const struct weir_app *app, int subtopology,
 
 /* ---- owners -------------------------------------------------------------- */
 
-/* Asks the coordinator when what is known is old. Under owners_lock. */
+/* The lock is not held while the broker is asked, which may be away: a reader
+ * whose owner is known goes on with what is known while another asks. A failure
+ * counts for as long as an answer does. Under owners_lock, which is given up
+ * meanwhile. */
 static void refresh_group(struct weir_app *app, bool refresh, int timeout_ms)
 {
     int64_t now = wr_mono_ms();
     struct wr_group_view group = {NULL, 0, false};
-    bool fresh =
-        app->group_at_ms > 0 && now - app->group_at_ms < GROUP_FRESH_MS;
-    if ((fresh && !refresh) || timeout_ms <= 0) {
+    struct weir_error err;
+    int64_t age_ms = now - app->group_asked_ms;
+    bool asked = app->group_asked_ms > 0;
+    bool fresh = asked && age_ms < GROUP_FRESH_MS;
+    bool known = app->group.count > 0 && !refresh;
+    if ((fresh && (!refresh || !app->group_answered)) ||
+        (known && app->group_askers > 0) || timeout_ms <= 0) {
         return;
     }
-    if (wr_admin_group(app->admin, app->plan->application_id, app->anchor,
-                       timeout_ms, &group, NULL) == WEIR_OK) {
+    app->group_askers++;
+    (void)pthread_mutex_unlock(&app->owners_lock);
+    enum weir_status status =
+        wr_admin_group(app->admin, app->plan->application_id, app->anchor,
+                       timeout_ms, &group, &err);
+    (void)pthread_mutex_lock(&app->owners_lock);
+    app->group_askers--;
+    app->group_answered = status == WEIR_OK;
+    app->group_asked_ms = wr_mono_ms();
+    if (status == WEIR_OK) {
         wr_group_view_done(&app->group);
         app->group = group;
-        app->group_at_ms = wr_mono_ms();
     }
 }
 

@@ -66,10 +66,37 @@ static void a_partition_is_read_to_its_end(void **state)
     wr_admin_free(admin);
 }
 
+/* The client library may end the process when a question that was given up
+ * during an outage is answered after it. */
+static void a_question_about_the_group_outlives_an_outage(void **state)
+{
+    (void)state;
+    struct wr_admin *admin = NULL;
+    struct wr_cluster_topics topics = {NULL, 0, NULL};
+    struct wr_group_view group = {NULL, 0, false};
+    assert_ok(wr_admin_new(wr_config_options(config), "test", &admin, &err),
+              err);
+    assert_ok(wr_admin_topics(admin, WAIT_MS, &topics, &err), err);
+    wr_cluster_topics_done(&topics);
+    mock_cluster_down(cluster, 1);
+    for (int i = 0; i < 5; i++) {
+        enum weir_status status =
+            wr_admin_group(admin, "app", "t", 100, &group, &err);
+        assert_int_equal(weir_status_class(status), WEIR_CLASS_RETRY);
+    }
+    mock_cluster_down(cluster, 0);
+    for (int i = 0; i < 5; i++) {
+        assert_ok(wr_admin_topics(admin, WAIT_MS, &topics, &err), err);
+        wr_cluster_topics_done(&topics);
+    }
+    wr_admin_free(admin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(topics_and_their_partitions_are_listed),
-        T(an_unreachable_broker_is_named), T(a_partition_is_read_to_its_end)};
+        T(an_unreachable_broker_is_named), T(a_partition_is_read_to_its_end),
+        T(a_question_about_the_group_outlives_an_outage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
