@@ -329,7 +329,7 @@ int16_t wr_groups_forget_offset(struct wr_groups *groups,
                                 struct weir_bytes topic, int32_t partition)
 {
     const struct wr_offset *position =
-        wr_offsets_get(&entry->offsets, topic, partition);
+        wr_offsets_get_known(&entry->offsets, topic, partition);
     if (!position) {
         return WR_ERR_NONE;
     }
@@ -359,7 +359,7 @@ static int16_t bury(struct wr_groups *groups, struct wr_group_entry *entry)
     begin_plain(groups);
     size_t cursor = 0;
     const struct wr_offset *position;
-    while (wr_offsets_next(&entry->offsets, &cursor, &position)) {
+    while (wr_offsets_next_known(&entry->offsets, &cursor, &position)) {
         wr_offset_record_add(&groups->log, entry->group->id, position,
                              /* tombstone= */ true, wall_ms);
     }
@@ -510,6 +510,7 @@ static enum weir_status replay_read(struct replay *replay, int32_t partition,
             wr_group_members_clear(entry->group);
             entry->group->state = WR_GROUP_EMPTY;
             entry->group->generation = 0;
+            wr_offsets_clear(&entry->offsets);
             return WEIR_OK;
         }
         entry->empty_since_ms = record->group->current_state_timestamp;

@@ -70,11 +70,13 @@ struct wr_offset_commit {
  * error code, then nothing has changed. */
 int16_t wr_groups_commit(struct wr_groups *groups, struct wr_group_entry *entry,
                          const struct wr_offset_commit *commit);
-/** Forgets one position; written as a tombstone. 0 or Kafka's error code. */
+/** Forgets one position, also of open transactions; written as a tombstone. 0
+ * or Kafka's error code. */
 int16_t wr_groups_forget_offset(struct wr_groups *groups,
                                 struct wr_group_entry *entry,
                                 struct weir_bytes topic, int32_t partition);
-/** Deletes an empty group with its positions. 0 or Kafka's error code. */
+/** Deletes an empty group with its positions, also those of open transactions.
+ * 0 or Kafka's error code. */
 int16_t wr_groups_delete(struct wr_groups *groups,
                          struct wr_group_entry *entry);
 

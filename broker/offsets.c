@@ -332,6 +332,12 @@ void wr_offsets_init(struct wr_offsets *offsets)
     offsets->staged_end = &offsets->staged;
 }
 
+void wr_offsets_clear(struct wr_offsets *offsets)
+{
+    wr_offsets_done(offsets);
+    wr_offsets_init(offsets);
+}
+
 void wr_offsets_done(struct wr_offsets *offsets)
 {
     wr_offsets_drop_staged(offsets);
@@ -363,17 +369,69 @@ bool wr_offsets_unstable(const struct wr_offsets *offsets,
     return place && place->open;
 }
 
+static const struct wr_offset *known(const struct place *place)
+{
+    if (place->committed) {
+        return &place->committed->offset;
+    }
+    return place->open ? &place->open->offset : NULL;
+}
+
+const struct wr_offset *wr_offsets_get_known(const struct wr_offsets *offsets,
+                                             struct weir_bytes topic,
+                                             int32_t partition)
+{
+    const struct place *place = place_find(offsets, topic, partition);
+    return place ? known(place) : NULL;
+}
+
+bool wr_offsets_next_known(const struct wr_offsets *offsets, size_t *cursor,
+                           const struct wr_offset **out)
+{
+    void *value = NULL;
+    while (wr_map_next(&offsets->places, cursor, NULL, &value)) {
+        *out = known(value);
+        if (*out) {
+            return true;
+        }
+    }
+    *out = NULL;
+    return false;
+}
+
+/* Takes a position out of its place and its transaction. */
+static void leave_txn(struct wr_offsets *offsets,
+                      struct wr_offsets_position *position)
+{
+    struct wr_offsets_position **at = &position->txn->positions;
+    while (*at != position) {
+        at = &(*at)->next;
+    }
+    *at = position->next;
+    place_close(position);
+    txn_release(offsets, position->txn);
+}
+
 bool wr_offsets_remove(struct wr_offsets *offsets, struct weir_bytes topic,
                        int32_t partition)
 {
+    struct key key; /* the topic may be that of a position that goes */
     struct place *place = place_find(offsets, topic, partition);
-    struct wr_offsets_position *position = place ? place->committed : NULL;
-    if (!position) {
+    if (!place || !known(place) || !key_make(&key, topic, partition)) {
         return false;
     }
-    place->committed = NULL;
-    offsets->count--;
-    position_drop(offsets, position);
+    while (place->open) {
+        struct wr_offsets_position *position = place->open;
+        leave_txn(offsets, position);
+        position_free(position);
+    }
+    if (place->committed) {
+        position_free(place->committed);
+        place->committed = NULL;
+        offsets->count--;
+    }
+    place_release(offsets, place, weir_bytes(key.bytes + 4, key.len - 4),
+                  partition);
     return true;
 }
 

@@ -59,13 +59,25 @@ const struct wr_offset *wr_offsets_get(const struct wr_offsets *offsets,
 /** Whether an open transaction may move it. */
 bool wr_offsets_unstable(const struct wr_offsets *offsets,
                          struct weir_bytes topic, int32_t partition);
-/** Forgets a committed position; false when there was none. */
+/** Forgets what is known so far: the committed position and those of open
+ *  transactions, which then end without it. False when there was none. */
 bool wr_offsets_remove(struct wr_offsets *offsets, struct weir_bytes topic,
                        int32_t partition);
 /** Committed positions in no order; cursor from 0; false at the end. Removing
  *  the current one is allowed. */
 bool wr_offsets_next(const struct wr_offsets *offsets, size_t *cursor,
                      const struct wr_offset **out);
+/** The same for every place, once: its committed position, else one of an open
+ *  transaction. */
+bool wr_offsets_next_known(const struct wr_offsets *offsets, size_t *cursor,
+                           const struct wr_offset **out);
+/** The committed position, else one of an open transaction, or NULL. Lent until
+ *  the next change. */
+const struct wr_offset *wr_offsets_get_known(const struct wr_offsets *offsets,
+                                             struct weir_bytes topic,
+                                             int32_t partition);
+/** Forgets everything. */
+void wr_offsets_clear(struct wr_offsets *offsets);
 /** No positions: committed, of a transaction, or staged. */
 bool wr_offsets_is_empty(const struct wr_offsets *offsets);
 

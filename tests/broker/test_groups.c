@@ -137,6 +137,44 @@ static void positions_go_with_their_topic(void **state)
     assert_int_equal(committed("fate", true), -1);
 }
 
+static void pending_positions_go_with_their_topic(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct wr_init_producer_id_response p;
+        assert_int_equal(wire_init(&client, 2, "pending", &p), 0);
+        commit_in_txn("pending", &p, "fate", 500);
+        wire_delete_topic(&client, "t");
+        wire_topic(&client, "t", 1);
+        if (restart) {
+            served_restart();
+        }
+        assert_int_equal(wire_end(&client, 2, "pending", &p, true), 0);
+        assert_int_equal(committed("fate", true), -1);
+    }
+}
+
+static void deleted_group_stays_away_though_a_transaction_ends(void **state)
+{
+    (void)state;
+    struct wr_init_producer_id_response p;
+    struct weir_bytes name = weir_text("gone");
+    struct wr_delete_groups_response r;
+    assert_int_equal(wire_init(&client, 2, "late", &p), 0);
+    commit_in_txn("late", &p, "gone", 500);
+    WIRE_INIT(delete_groups, q);
+    q.groups = &name;
+    q.groups_count = 1;
+    test_client_call(&client, WR_API_DELETE_GROUPS, 2, &q, &r);
+    assert_int_equal(r.results[0].error_code, 0);
+    served_restart();
+    assert_int_equal(committed("gone", true), -1);
+    assert_int_equal(wire_end(&client, 2, "late", &p, true), 0);
+    assert_int_equal(committed("gone", true), -1);
+    served_restart();
+    assert_int_equal(committed("gone", true), -1);
+}
+
 /* ---- in a broker that only is open --------------------------------------- */
 
 static void store(struct wr_groups *groups, struct wr_group_entry *entry,
@@ -199,6 +237,8 @@ int main(void)
         cmocka_unit_test(pending_positions_stay_pending_across_a_restart),
         cmocka_unit_test(positions_go_with_their_topic),
         cmocka_unit_test(only_what_is_known_to_be_unused_expires),
+        cmocka_unit_test(pending_positions_go_with_their_topic),
+        cmocka_unit_test(deleted_group_stays_away_though_a_transaction_ends),
     };
     return cmocka_run_group_tests(tests, start, served_stop);
 }

@@ -150,9 +150,9 @@ static void a_transaction_has_one_position_a_partition(void **state)
     assert_true(wr_offsets_end_txn(&offsets, 7, true));
     assert_int_equal(committed(&offsets, "t", 0), 7);
     assert_true(wr_offsets_unstable(&offsets, weir_text("t"), 0));
-    assert_true(wr_offsets_remove(&offsets, weir_text("t"), 0));
-    assert_false(wr_offsets_is_empty(&offsets));
     assert_true(wr_offsets_end_txn(&offsets, 8, false));
+    assert_int_equal(committed(&offsets, "t", 0), 7);
+    assert_true(wr_offsets_remove(&offsets, weir_text("t"), 0));
     assert_true(wr_offsets_is_empty(&offsets));
     wr_offsets_done(&offsets);
 }
@@ -183,6 +183,34 @@ static void what_was_taken_is_committed_whatever_memory_is_left(void **state)
     (void)wr_faults_each(transaction, NULL);
 }
 
+static void what_is_removed_comes_back_with_no_transaction(void **state)
+{
+    (void)state;
+    struct wr_offsets offsets;
+    wr_offsets_init(&offsets);
+    struct wr_offset a = at("t", 0, 5, 1);
+    struct wr_offset b = at("t", 0, 9, 2);
+    struct wr_offset c = at("t", 1, 7, 3);
+    struct wr_offset d = at("t", 0, 11, 4);
+    assert_int_equal(put(&offsets, -1, &a), WEIR_OK);
+    assert_int_equal(put(&offsets, 7, &b), WEIR_OK);
+    assert_int_equal(put(&offsets, 7, &c), WEIR_OK);
+    assert_int_equal(put(&offsets, 8, &d), WEIR_OK);
+    assert_true(wr_offsets_remove(&offsets, weir_text("t"), 0));
+    assert_false(wr_offsets_remove(&offsets, weir_text("t"), 0));
+    assert_false(wr_offsets_unstable(&offsets, weir_text("t"), 0));
+    assert_true(wr_offsets_end_txn(&offsets, 7, true));
+    assert_false(wr_offsets_end_txn(&offsets, 8, true)); /* has nothing left */
+    assert_int_equal(committed(&offsets, "t", 0), -1);
+    assert_int_equal(committed(&offsets, "t", 1), 7);
+    assert_int_equal(offsets.count, 1);
+    assert_int_equal(put(&offsets, 9, &d), WEIR_OK);
+    wr_offsets_clear(&offsets);
+    assert_true(wr_offsets_is_empty(&offsets));
+    assert_false(wr_offsets_end_txn(&offsets, 9, true));
+    wr_offsets_done(&offsets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +221,7 @@ int main(void)
         cmocka_unit_test(what_is_staged_counts_when_it_is_in_the_log),
         cmocka_unit_test(a_transaction_has_one_position_a_partition),
         cmocka_unit_test(what_was_taken_is_committed_whatever_memory_is_left),
+        cmocka_unit_test(what_is_removed_comes_back_with_no_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
