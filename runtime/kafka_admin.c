@@ -506,7 +506,8 @@ enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
     const struct rd_kafka_group_list *list = NULL;
     rd_kafka_resp_err_t code =
         rd_kafka_list_groups(admin->rk, group, &list, timeout_ms);
-    /* partial: a broker that is away is not the group's coordinator */
+    /* partial: some brokers are away, of which one may be the coordinator when
+     * nobody else knows the group */
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
         code != RD_KAFKA_RESP_ERR__PARTIAL) {
         return wr_kafka_fail(err, admin->options, (int)code, NULL,
@@ -519,6 +520,12 @@ enum weir_status wr_admin_group(struct wr_admin *admin, const char *group,
         }
     }
     rd_kafka_group_list_destroy(list);
+    if (status == WEIR_OK && code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        !found.members) {
+        status = wr_kafka_fail(err, admin->options,
+                               RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+                               NULL, "asking for the group's members");
+    }
     if (status == WEIR_OK) {
         *out = found;
     }
