@@ -30,8 +30,9 @@ struct wr_broker {
     char cluster_id[23];   /* 22 characters, kept in meta.properties */
     char *advertised_host; /* what clients are told; owned */
     uint16_t advertised_port;
-    char *address;        /* the two as host:port; owned */
-    size_t fetched_bytes; /* see WR_FETCHED_BYTES_MAX */
+    char *address; /* the two as host:port; owned */
+    /* see WR_FETCHED_BYTES_MAX; the loop's, others may look */
+    _Atomic size_t fetched_bytes;
     struct {
         int64_t now_ms;         /* which turn of the loop */
         size_t unpacked_before; /* bytes unpacked when it began */

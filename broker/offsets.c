@@ -420,10 +420,12 @@ bool wr_offsets_remove(struct wr_offsets *offsets, struct weir_bytes topic,
     if (!place || !known(place) || !key_make(&key, topic, partition)) {
         return false;
     }
-    while (place->open) {
-        struct wr_offsets_position *position = place->open;
+    struct wr_offsets_position *position = place->open;
+    while (position) {
+        struct wr_offsets_position *beside = position->beside;
         leave_txn(offsets, position);
         position_free(position);
+        position = beside;
     }
     if (place->committed) {
         position_free(place->committed);

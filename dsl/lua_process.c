@@ -318,13 +318,12 @@ static void close_instance(struct weir_context *ctx, void *state)
     if (instance->home) {
         struct plain_call call = {instance, &instance->node->process->close};
         /* A close that fails is told by the context; the task leaves anyway. */
-        enum weir_status told =
-            wr_lua_run_instance(instance, ctx, plain_body, &call);
+        (void)!wr_lua_run_instance(instance, ctx, plain_body, &call);
         /* What the script still holds must not lead here: not left to a call
          * of Lua, which can fail. */
         *instance->home = NULL;
-        told = wr_lua_call(instance->lua, drop_context, instance);
-        (void)told; /* what it could not drop, the state's end drops */
+        /* what it could not drop, the state's end drops */
+        (void)!wr_lua_call(instance->lua, drop_context, instance);
     }
     wr_lua_free_timers(instance);
     free(instance);

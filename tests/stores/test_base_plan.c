@@ -32,7 +32,7 @@ static void each(void (*check)(const struct combination *c))
                                             WR_FOUND_UNREADABLE};
     for (int i = 0; i < 4 * 2 * 2 * 10 * 10; i++) {
         int n = i;
-        struct combination c;
+        struct combination c = {.base = {0}};
         c.base.folder = folders[n % 4];
         n /= 4;
         c.base.foreign = n % 2;
